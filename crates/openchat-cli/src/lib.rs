@@ -1,0 +1,1 @@
+//! The openchat command line.

@@ -1,0 +1,1 @@
+//! The client's decisions: commands in; effects and events out; no I/O.

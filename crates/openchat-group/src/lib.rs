@@ -1,0 +1,1 @@
+//! The secret half of a group: path keys, key schedule, messages; a pure state machine.

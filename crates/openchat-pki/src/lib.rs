@@ -1,0 +1,1 @@
+//! Certificate profiles, certification requests, verification and the transparency log.

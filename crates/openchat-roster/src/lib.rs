@@ -1,0 +1,1 @@
+//! The public half of a group: decodes, verifies and applies commits; holds no secret type.

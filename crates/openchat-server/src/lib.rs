@@ -1,0 +1,1 @@
+//! The openchat server: TLS, configuration, admin socket.

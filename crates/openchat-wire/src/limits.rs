@@ -1,0 +1,96 @@
+//! Every limit on what a peer may send, in one place, each with its reason.
+
+use core::time::Duration;
+
+/// Bytes of one encoded commit. The commit that creates a group of 10,000 lists a whole tree:
+/// 10,000 leaves and as many nodes of at most 75 bytes, and 10,000 seats; 2.5 MiB holds it.
+pub const MAX_COMMIT: usize = 2_621_440;
+
+/// Bytes of any log entry that is not a commit. Files go in chunks that fit.
+pub const MAX_ENTRY: usize = 256 * 1024;
+
+/// Bytes of a message's text, before padding. Long enough for a page of any script; a longer text
+/// belongs in a file. Stated in the README and refused with a clear error, never cut.
+pub const MAX_TEXT: usize = 16_000;
+
+/// Bytes of a frame between client and relay: the largest commit with its envelope.
+pub const MAX_FRAME: usize = MAX_COMMIT + 64 * 1024;
+
+/// Bytes of a frame from somebody who has not proved who they are yet: a CSR and an invitation.
+pub const MAX_ENROLL_FRAME: usize = 16 * 1024;
+
+/// Bytes of a frame on the admin socket.
+pub const MAX_ADMIN_FRAME: usize = 16 * 1024;
+
+/// Bytes of a certification request. A P-256 one with one name takes about 250.
+pub const MAX_CSR: usize = 4 * 1024;
+
+/// Bytes of a certificate of this CA. Ours take about 500.
+pub const MAX_CERTIFICATE: usize = 8 * 1024;
+
+/// Members of one group. The tree is then 14 levels high.
+pub const MAX_MEMBERS: usize = 10_000;
+
+/// Slots of one tree: the power of two that holds [`MAX_MEMBERS`].
+pub const MAX_SLOTS: u32 = 16_384;
+
+/// A message counts while its epoch is among this many newest ones. Sixteen commits may pass
+/// between sealing and logging, so writers survive a burst of joins; more would keep old keys.
+pub const EPOCH_WINDOW: u64 = 16;
+
+/// Generations a receiver derives forward for one sender. The log is totally ordered, so a gap
+/// means messages that were refused; 1,000 of them cost about a millisecond to skip.
+pub const MAX_FORWARD_SKIP: u32 = 1_000;
+
+/// Pairs of (epoch, wrapped secret) in a rejoin: the tail's and those where others may be stuck.
+pub const MAX_REJOIN_WRAPS: usize = 4;
+
+/// Time from TCP accept to the end of the TLS handshake. A slow mobile link needs about 2 s.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Handshakes in progress at once. Each holds a socket and about 20 KiB.
+pub const MAX_HANDSHAKES: usize = 1_024;
+
+/// Connections of one person at once: a full screen, some scripts, and reconnects that overlap.
+pub const MAX_SESSIONS_A_PERSON: usize = 16;
+
+/// Time in which an enrollment connection must have sent its request.
+pub const ENROLL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that heard nothing for this long asks whether the relay is still there.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Either side gives a connection up after this long without a byte: two pings and their slack.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Bytes that wait for a slow receiver before it is cut; it catches up from the log.
+pub const MAX_QUEUE_BYTES: usize = 1024 * 1024;
+
+/// Logs one session may tail at once.
+pub const MAX_TAILS: usize = 1_024;
+
+/// Entries in one answer to a read; further bounded by [`MAX_READ_BYTES`].
+pub const MAX_READ_ENTRIES: usize = 512;
+
+/// Bytes of entries in one answer to a read. One commit may exceed it and then comes alone.
+pub const MAX_READ_BYTES: usize = 512 * 1024;
+
+/// Bytes of a signed heartbeat.
+pub const MAX_HEARTBEAT: usize = 512;
+
+/// Commits that place newcomers a group takes at once, and the pace after: one a second.
+/// A burst lets a team that starts together form its group; the pace keeps a crowd of strangers
+/// from moving an open group out of the epoch window.
+pub const JOIN_BURST: u32 = 64;
+
+/// Pace of commits that place newcomers, once the burst is spent.
+pub const JOIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Age of the transparency head a commit names when the relay takes it.
+pub const MAX_HEAD_AGE: Duration = Duration::from_mins(10);
+
+/// Life of an invitation to the server.
+pub const INVITATION_LIFE: Duration = Duration::from_hours(24);
+
+/// Wrong secrets that lock an invitation. The secret has 128 bits; five is for typing errors.
+pub const MAX_WRONG_SECRETS: u32 = 5;
