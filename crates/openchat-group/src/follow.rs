@@ -1,0 +1,92 @@
+//! Following other members' commits: computing the new epoch's secrets from one's own, and
+//! finding the faults that only those below a wrong key can see (`docs/protocol.md` §5.3).
+
+use openchat_crypto::Secret;
+use openchat_roster::{CommitEntry, Operation, Roster, Transition, Wrap};
+use openchat_wire::Epoch;
+
+use crate::{
+    author::wrap_pad,
+    path,
+    schedule::{Joiner, Secrets},
+    secret_tree::EpochRatchets,
+};
+
+/// A fault of a commit that is publicly valid. The tag is signed, so it is the author's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PrivateFault {
+    /// P1: an agreement above this member's leaf has another key than it derives.
+    #[error("P1: a path key does not follow from the keys below it")]
+    PathKey,
+    /// P2: the external key does not follow from the joiner secret.
+    #[error("P2: the external key does not follow from the group's secret")]
+    External,
+    /// P3: the confirmation tag is not that of the epoch.
+    #[error("P3: the confirmation tag is wrong")]
+    Tag,
+    /// This member is stuck at an earlier epoch and the commit holds no way back for it.
+    #[error("this device was left behind earlier")]
+    Behind,
+}
+
+/// The secrets of the epoch that an approved commit leads to.
+pub(crate) fn follow(
+    secrets: &Secrets,
+    roster: &Roster,
+    transition: &Transition,
+    entry: &CommitEntry,
+) -> Result<(Secrets, EpochRatchets), PrivateFault> {
+    let init = init_secret(secrets, roster, &transition.commit().operations)?;
+    let tree = transition.tree();
+    let copath = tree.copath(secrets.slot);
+    let path = path::walk(roster.group(), secrets.slot, &secrets.leaf, &copath);
+    let own_leaf = tree.leaf(secrets.slot).is_some_and(|leaf| leaf.key == path.leaf);
+    if !own_leaf || path.nodes.iter().any(|(at, key)| tree.agreement(*at) != Some(*key)) {
+        return Err(PrivateFault::PathKey);
+    }
+    let joiner = Joiner::new(&init, &path.root);
+    let external = joiner.external();
+    if *external.public() != transition.commit().external {
+        return Err(PrivateFault::External);
+    }
+    let confirmed = transition.confirmed();
+    let keys = joiner.epoch(confirmed);
+    keys.confirmation_key.verify_tag(&confirmed.0, &entry.tag).map_err(|_| PrivateFault::Tag)?;
+    let epoch = roster.epoch().next();
+    let followed = Secrets {
+        epoch,
+        slot: secrets.slot,
+        leaf: secrets.leaf.clone(),
+        init: keys.init,
+        hedge: keys.hedge,
+        external,
+    };
+    Ok((followed, EpochRatchets::new(epoch, *confirmed, tree.height(), keys.message_secret)))
+}
+
+/// `init_n`, or the fresh secret that a join or rejoin has wrapped for this member's last good
+/// epoch.
+fn init_secret(
+    secrets: &Secrets,
+    roster: &Roster,
+    operations: &[Operation],
+) -> Result<Secret, PrivateFault> {
+    let unwrap = |wraps: &[Wrap], ephemeral| {
+        let wrap = find_wrap(wraps, secrets.epoch)?;
+        let shared = secrets.external.agree(ephemeral);
+        let pad = wrap_pad(roster, wrap.epoch, &shared, ephemeral, secrets.external.public());
+        Some(Secret::from_bytes(wrap.wrapped.0).xor(&pad))
+    };
+    match operations.first() {
+        Some(Operation::Join { wrap, ephemeral, .. }) => {
+            unwrap(core::slice::from_ref(wrap), ephemeral)
+        }
+        Some(Operation::Rejoin { wraps, ephemeral }) => unwrap(wraps, ephemeral),
+        _ => (secrets.epoch == roster.epoch()).then(|| secrets.init.clone()),
+    }
+    .ok_or(PrivateFault::Behind)
+}
+
+fn find_wrap(wraps: &[Wrap], epoch: Epoch) -> Option<&Wrap> {
+    wraps.iter().find(|wrap| wrap.epoch == epoch)
+}
