@@ -1,1 +1,36 @@
-//! The client's decisions: commands in; effects and events out; no I/O.
+//! The client's decisions: commands in; effects and events out; no I/O, no clock, no randomness of
+//! its own.
+//!
+//! # Order of calls
+//! Hand inputs to [`Engine::handle`], any number of them, then take the [`Output`] and do with it,
+//! in this order: store all `changes` in one transaction; send the `requests` in order; show the
+//! `events`. A request must never leave before the changes it came with are on disk: that is what
+//! keeps a key from being used twice after a crash. If the transaction fails the engine must be
+//! dropped and loaded again from the vault.
+//!
+//! # Clock
+//! `now` may be wrong by any amount and may jump; it is used for waiting and for the time that a
+//! message claims, never for what counts.
+
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
+
+mod conversation;
+mod engine;
+mod event;
+mod history;
+mod membership;
+mod outbox;
+mod output;
+mod reading;
+mod record;
+mod shared;
+mod timers;
+
+pub use engine::{Engine, LoadError, Snapshot};
+pub use event::{
+    AlarmCode, Change as MemberChange, Command, Event, Input, MemberView, StoredMessage, Trust,
+};
+pub use output::Output;
+pub use record::{Change, Key};
+pub use shared::Device;

@@ -27,6 +27,14 @@ pub struct Content {
     pub body: Blob,
 }
 
+impl Content {
+    /// Tells a repetition from another message under the same id.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        hash(Label::Content, &[&padding::pad(&encode(self))])
+    }
+}
+
 /// How to read a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentKind(pub u16);

@@ -1,0 +1,363 @@
+//! How a conversation finds its group, takes a seat, keeps it and gets it back.
+
+use openchat_group::{Group, Pending};
+use openchat_pki::verify_receipt;
+use openchat_roster::{CommitFault, Policy, Seen};
+use openchat_wire::{
+    Blob, GroupId,
+    relay::{Answer, Receipt, Refusal, Request, SignedReceipt},
+};
+
+use crate::{
+    conversation::{Conversation, Intent, Stage},
+    event::{AlarmCode, Event},
+    record::Key,
+    shared::{ASK_OPERATOR, Ask, Now},
+};
+
+impl Conversation {
+    /// Goes on from whatever is stored, on a new connection.
+    pub(crate) fn start(&mut self, now: &mut Now<'_>) {
+        if self.stage == Stage::Halted || !now.shared.online {
+            return;
+        }
+        self.timers.arm(self.progress.healed_at, now.time, now.rng);
+        let Some(group) = &self.group else {
+            self.stage = Stage::Finding;
+            return self.ask(now.shared, Ask::Find, Request::FindGroup(self.name.clone()));
+        };
+        if group.roster().policy().is_none() && group.pending().is_some() {
+            self.stage = Stage::Creating;
+            self.resend_commit(now);
+        } else if group.is_seated() && group.seen().is_some() {
+            self.tail(now);
+        } else if group.is_seated() && group.secrets().is_some() {
+            self.ask_seat_receipt(now);
+        } else {
+            self.read_on(now);
+        }
+    }
+
+    /// The relay knows, or does not know, a group of this name.
+    pub(crate) fn found(&mut self, now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
+        match answer {
+            Ok(Answer::Group(id)) => self.enter(now, *id),
+            Err(Refusal::NotFound) => self.intend(now, Intent::Create),
+            _ => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    /// Begins to read a group's commits from the start.
+    fn enter(&mut self, now: &mut Now<'_>, id: GroupId) {
+        let mut group = Group::new(id, now.shared.me);
+        group.read_commits_only();
+        self.group = Some(group);
+        self.dirty = true;
+        now.shared.pen.put(Key::group_name(&self.name), &id);
+        self.read_on(now);
+    }
+
+    pub(crate) fn read_on(&mut self, now: &mut Now<'_>) {
+        let Some(log) = self.id() else { return };
+        self.stage = Stage::Reading { complete: false };
+        let request = Request::ReadCommits { log, after: self.progress.last_commit };
+        self.ask(now.shared, Ask::Read, request);
+    }
+
+    /// Commits have come; [`Conversation::process`] works through them.
+    pub(crate) fn read_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        match answer {
+            Ok(Answer::Entries { entries, complete }) => {
+                self.stage = Stage::Reading { complete };
+                for (seq, entry) in entries {
+                    self.ask_certificate(now, &entry);
+                    self.backlog.push_back((seq, entry));
+                }
+                self.process(now);
+            }
+            _ => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    /// All commits that came were processed: read on, take a seat, or begin to read everything.
+    pub(crate) fn commits_processed(&mut self, now: &mut Now<'_>) {
+        let Some(group) = &self.group else { return };
+        // Whoever has its seat's secrets begins right there. Whoever has lost them reads all
+        // commits first, because it will come back at the tail.
+        let seated = group.is_seated();
+        if seated && group.secrets().is_some() {
+            return self.ask_seat_receipt(now);
+        }
+        match self.stage {
+            Stage::Reading { complete: true } if seated => self.ask_seat_receipt(now),
+            // Made before a crash, or logged and not shown. No hurry, so that a relay that does
+            // the latter keeps nobody busy.
+            Stage::Reading { complete: true } if group.pending().is_some() => {
+                self.stage = Stage::Joining;
+                self.timers.retry(now.time, 0, now.rng);
+            }
+            Stage::Reading { complete: true } => self.intend(now, Intent::Join),
+            Stage::Reading { complete: false } => self.read_on(now),
+            _ => {}
+        }
+    }
+
+    fn ask_seat_receipt(&mut self, now: &mut Now<'_>) {
+        let Some(log) = self.id() else { return };
+        self.stage = Stage::Seating;
+        self.backlog.clear();
+        let request = Request::Receipt { log, at: Some(self.progress.last_commit) };
+        self.ask(now.shared, Ask::SeatReceipt, request);
+    }
+
+    /// The log hash at the own seat, as the relay signs it: from here everything is read.
+    pub(crate) fn seated(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        let Ok(Answer::Receipt(signed)) = answer else {
+            return self.timers.retry(now.time, 1_000, now.rng);
+        };
+        let Some(receipt) = self.checked_receipt(now, &signed) else { return };
+        let Some(group) = &mut self.group else { return };
+        let roster = group.roster();
+        let fits = receipt.seq == self.progress.last_commit
+            && receipt.epoch == roster.epoch()
+            && receipt.interim == *roster.interim();
+        if !fits {
+            let message = "the relay's receipt for this device's seat is about another history";
+            return self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
+        }
+        group.begin_reading(Seen { seq: receipt.seq, log_hash: receipt.log_hash });
+        self.dirty = true;
+        self.tail(now);
+    }
+
+    /// Asks for every entry from here on, and for where the log ends now.
+    pub(crate) fn tail(&mut self, now: &mut Now<'_>) {
+        let Some(group) = &self.group else { return };
+        let Some(seen) = group.seen() else { return };
+        let log = *group.roster().group();
+        self.stage = Stage::Syncing { target: None };
+        self.ask(now.shared, Ask::Tail, Request::Tail { log, after: seen.seq });
+        self.ask(now.shared, Ask::TailReceipt, Request::Receipt { log, at: None });
+    }
+
+    /// Where the relay says the log ends.
+    pub(crate) fn tail_known(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        let Ok(Answer::Receipt(signed)) = answer else {
+            return self.timers.retry(now.time, 1_000, now.rng);
+        };
+        let Some(receipt) = self.checked_receipt(now, &signed) else { return };
+        self.stage = Stage::Syncing { target: Some(receipt.seq) };
+        self.compare_receipt(now, &receipt);
+        self.expect(now, receipt.seq);
+        self.check_synced(now);
+    }
+
+    pub(crate) fn check_synced(&mut self, now: &mut Now<'_>) {
+        let Stage::Syncing { target: Some(target) } = self.stage else { return };
+        let Some(group) = &self.group else { return };
+        if group.seen().is_none_or(|seen| seen.seq < target) || !group.is_seated() {
+            return;
+        }
+        self.stage = Stage::Live;
+        let epoch = group.roster().epoch();
+        let (target, members) = (self.target(), self.members(now.shared));
+        now.shared.pen.event(Event::Ready { target, epoch, members });
+        self.come_back_if_left_behind(now);
+        self.resend_commit(now);
+        self.flush(now);
+    }
+
+    /// Waits a little for somebody's rejoin to bring this device back, then rejoins itself.
+    pub(crate) fn come_back_if_left_behind(&mut self, now: &mut Now<'_>) {
+        if self.group.as_ref().is_some_and(Group::is_left_behind) && !self.progress.cloned {
+            self.timers.rejoin(now.time, now.rng);
+        } else {
+            self.timers.rejoin_at = None;
+        }
+    }
+
+    /// Commits as soon as there is a fresh transparency head to name.
+    pub(crate) fn intend(&mut self, now: &mut Now<'_>, intent: Intent) {
+        if self.intent.is_none() {
+            self.intent = Some(intent);
+            self.ask(now.shared, Ask::HeadForCommit, Request::Head);
+        }
+    }
+
+    /// The head has come: makes the commit, stores it, sends it.
+    pub(crate) fn commit_intended(&mut self, now: &mut Now<'_>) {
+        let Some(intent) = self.intent.take() else { return };
+        match self.make_commit(now, intent) {
+            Some(Ok(entry)) => self.send_commit(now, entry),
+            Some(Err(_)) | None => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    fn make_commit(
+        &mut self,
+        now: &mut Now<'_>,
+        intent: Intent,
+    ) -> Option<Result<Blob, CommitFault>> {
+        let author = now.shared.author()?;
+        let mut rng = &mut *now.rng;
+        self.dirty = true;
+        if intent == Intent::Create {
+            let policy = Policy::Open { name: self.name.clone() };
+            match Group::create(&author, policy, &mut rng) {
+                Ok(group) => self.group = Some(group),
+                Err(fault) => return Some(Err(fault)),
+            }
+            self.stage = Stage::Creating;
+            let id = self.id()?;
+            now.shared.pen.put(Key::group_name(&self.name), &id);
+            return self.pending_entry().map(Ok);
+        }
+        let group = self.group.as_mut()?;
+        let pending = match intent {
+            Intent::Join => group.join(&author, &mut rng),
+            Intent::Update => group.update(&author, &mut rng),
+            Intent::Rejoin | Intent::Create => group.rejoin(&author, &mut rng),
+        };
+        if intent == Intent::Join {
+            self.stage = Stage::Joining;
+        }
+        Some(pending.map(|pending| pending.entry.clone()))
+    }
+
+    fn pending_entry(&self) -> Option<Blob> {
+        let pending: &Pending = self.group.as_ref()?.pending()?;
+        Some(pending.entry.clone())
+    }
+
+    fn send_commit(&self, now: &mut Now<'_>, entry: Blob) {
+        if let Some(log) = self.id() {
+            self.ask(now.shared, Ask::Commit, Request::Append { log, entry });
+        }
+    }
+
+    /// Sends the pending commit, if there is one, as the same bytes.
+    pub(crate) fn resend_commit(&mut self, now: &mut Now<'_>) {
+        if let Some(entry) = self.pending_entry() {
+            self.send_commit(now, entry);
+        }
+    }
+
+    /// What the relay says about the pending commit. Only the log decides; this says where to look.
+    pub(crate) fn commit_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        match (answer, self.stage) {
+            (Ok(Answer::Appended(_)), Stage::Creating) => self.tail(now),
+            (Ok(Answer::Appended(_)) | Err(Refusal::Conflict { .. }), Stage::Joining) => {
+                self.read_on(now);
+            }
+            (Err(Refusal::NameTaken(id)), Stage::Creating) => self.replace_group(now, id),
+            (Ok(_) | Err(Refusal::Conflict { .. }), _) => {}
+            (Err(Refusal::Paced { retry_ms }), _) => {
+                self.timers.retry(now.time, retry_ms, now.rng);
+            }
+            (Err(Refusal::Invalid(_) | Refusal::NoAccess), _) => {
+                self.forget_commit(now);
+                self.timers.retry(now.time, 1_000, now.rng);
+            }
+            (Err(_), _) => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    /// An honest relay's "invalid" is final: the head was too old, for one. The next try draws
+    /// afresh. Should the relay have logged the commit all the same, that shows as a clone.
+    fn forget_commit(&mut self, now: &mut Now<'_>) {
+        if self.stage == Stage::Creating {
+            self.forget_group(now);
+            self.group = None;
+        } else if let Some(group) = &mut self.group {
+            group.drop_pending();
+            self.dirty = true;
+        }
+    }
+
+    /// Deletes what was stored of a group that never came to be.
+    fn forget_group(&mut self, now: &mut Now<'_>) {
+        let Some(id) = self.id() else { return };
+        let pen = &mut now.shared.pen;
+        pen.delete(Key::group_name(&self.name));
+        pen.delete(Key::progress(id));
+        pen.delete(Key::pending(id));
+        self.stored_epochs.clear();
+    }
+
+    /// Somebody else's group has the name: ours never was.
+    fn replace_group(&mut self, now: &mut Now<'_>, id: GroupId) {
+        self.forget_group(now);
+        self.enter(now, id);
+    }
+
+    /// The receipt, if the relay signed it and it is about this group.
+    pub(crate) fn checked_receipt(
+        &mut self,
+        now: &mut Now<'_>,
+        signed: &SignedReceipt,
+    ) -> Option<Receipt> {
+        let verified = verify_receipt(signed, &now.shared.device.server_keys.relay_key);
+        match verified {
+            Ok(receipt) if Some(receipt.group) == self.id() => Some(receipt),
+            _ => {
+                let message = "the relay's receipt is not signed by its key for this group";
+                self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
+                None
+            }
+        }
+    }
+
+    /// The relay's claim about a place that was read here must be the same.
+    pub(crate) fn compare_receipt(&mut self, now: &mut Now<'_>, receipt: &Receipt) {
+        let differs = |here| here != receipt.log_hash;
+        if self.log_hash_at(receipt.seq).is_some_and(differs) {
+            let message = "the relay signs another history of the log than it has shown here";
+            self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
+        }
+    }
+
+    /// The time has come for what this conversation does by itself.
+    pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
+        if !now.shared.online || self.stage == Stage::Halted {
+            return;
+        }
+        if self.timers.retry_at.is_some_and(|at| at <= now.time) {
+            self.timers.retry_at = None;
+            self.retry(now);
+        }
+        if self.stage != Stage::Live {
+            return;
+        }
+        if self.timers.rejoin_at.is_some_and(|at| at <= now.time) {
+            self.timers.rejoin_at = None;
+            self.intend(now, Intent::Rejoin);
+        }
+        if self.must_heal(now) {
+            self.intend(now, Intent::Update);
+        }
+        if self.timers.beat_at <= now.time {
+            self.beat(now);
+        }
+        self.check_expected(now);
+    }
+
+    fn retry(&mut self, now: &mut Now<'_>) {
+        match self.stage {
+            Stage::Live => {
+                self.come_back_if_left_behind(now);
+                self.resend_commit(now);
+                self.flush(now);
+            }
+            Stage::Joining if self.pending_entry().is_some() => self.resend_commit(now),
+            Stage::Joining => self.read_on(now),
+            _ => self.start(now),
+        }
+    }
+
+    fn must_heal(&self, now: &Now<'_>) -> bool {
+        let Some(group) = &self.group else { return false };
+        let due =
+            self.timers.heal_at <= now.time || self.progress.sent >= self.timers.heal_messages;
+        due && group.pending().is_none() && !group.is_left_behind() && !self.progress.cloned
+    }
+}

@@ -1,0 +1,85 @@
+//! What the engine wants done, gathered over any number of inputs.
+
+use std::collections::BTreeMap;
+
+use openchat_wire::{Blob, encode, relay::ToServer};
+use serde::Serialize;
+
+use crate::{
+    event::{AlarmCode, Event, StoredMessage},
+    record::{Change, Key},
+};
+
+/// What to do, in this order: store the changes in one transaction, send the requests, show the
+/// events.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For the vault, all or nothing.
+    pub changes: Vec<Change>,
+    /// For the relay, in order.
+    pub requests: Vec<ToServer>,
+    /// For the person.
+    pub events: Vec<Event>,
+}
+
+/// An output in the making: of several changes to one record only the last is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Pen {
+    records: BTreeMap<Key, Option<Blob>>,
+    messages: Vec<StoredMessage>,
+    requests: Vec<ToServer>,
+    events: Vec<Event>,
+}
+
+impl Pen {
+    pub(crate) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
+        self.records.insert(key, Some(Blob(encode(value))));
+    }
+
+    pub(crate) fn put_bytes(&mut self, key: Key, value: Vec<u8>) {
+        self.records.insert(key, Some(Blob(value)));
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.records.insert(key, None);
+    }
+
+    pub(crate) fn message(&mut self, message: StoredMessage) {
+        self.messages.push(message.clone());
+        self.events.push(Event::Message(message));
+    }
+
+    pub(crate) fn request(&mut self, request: ToServer) {
+        self.requests.push(request);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn alarm(
+        &mut self,
+        target: Option<String>,
+        code: AlarmCode,
+        message: impl Into<String>,
+        hint: &str,
+    ) {
+        let (message, hint) = (message.into(), hint.to_owned());
+        self.events.push(Event::Alarm { target, code, message, hint });
+    }
+
+    /// Requests that were not taken yet belong to a connection that is gone.
+    pub(crate) fn forget_requests(&mut self) {
+        self.requests.clear();
+    }
+
+    pub(crate) fn take(&mut self) -> Output {
+        let Self { records, messages, requests, events } = core::mem::take(self);
+        let records = records.into_iter().map(|(key, value)| match value {
+            Some(value) => Change::Put { key, value },
+            None => Change::Delete(key),
+        });
+        let changes = records.chain(messages.into_iter().map(Change::Message)).collect();
+        Output { changes, requests, events }
+    }
+}

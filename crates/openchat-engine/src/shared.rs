@@ -1,0 +1,217 @@
+//! What all conversations of a device share: who it is, whom it knows, what it has asked.
+
+use std::collections::BTreeMap;
+
+use openchat_crypto::{CryptoRng, IdentityKey};
+use openchat_group::Author;
+use openchat_pki::{CaCertificate, Head, MemberCertificate, ServerKeys, UnverifiedHead};
+use openchat_roster::HeadRef;
+use openchat_wire::{
+    Blob, Fingerprint, GroupName, MessageId, Name, UnixMillis,
+    relay::{Request, ToServer},
+};
+
+use crate::{
+    event::{AlarmCode, Trust},
+    output::Pen,
+    record::Key,
+};
+
+/// This device: its key, its name, and the server that certified it.
+#[derive(Debug)]
+pub struct Device {
+    /// The certified name.
+    pub name: Name,
+    /// The identity key.
+    pub key: IdentityKey,
+    /// The certificate in DER.
+    pub certificate: Vec<u8>,
+    /// The pinned CA.
+    pub ca: CaCertificate,
+    /// The keys that the CA stated for its relay and its transparency log.
+    pub server_keys: ServerKeys,
+}
+
+/// What an unanswered request was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Ping,
+    Head,
+    Certificate(Fingerprint),
+    Of(GroupName, Ask),
+}
+
+/// What a conversation asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Which group has my name?
+    Find,
+    /// The commits that I have not read.
+    Read,
+    /// A head to name in a commit that I want to make.
+    HeadForCommit,
+    /// Take my commit.
+    Commit,
+    /// The log hash at my seat.
+    SeatReceipt,
+    /// Every entry from now on.
+    Tail,
+    /// Where the log ends now.
+    TailReceipt,
+    /// Take this message.
+    Message(MessageId),
+    /// Take something whose loss does no harm.
+    Courtesy,
+}
+
+/// State beside the conversations.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) device: Device,
+    pub(crate) me: Fingerprint,
+    pub(crate) online: bool,
+    pub(crate) pen: Pen,
+    pub(crate) asked: BTreeMap<u32, Asked>,
+    last_id: u32,
+    head: Option<Head>,
+    certificates: BTreeMap<Fingerprint, Name>,
+    pins: BTreeMap<Name, Fingerprint>,
+}
+
+/// One call's surroundings.
+pub(crate) struct Now<'a> {
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) time: UnixMillis,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+}
+
+impl Shared {
+    pub(crate) fn new(device: Device) -> Self {
+        let me = device.key.fingerprint();
+        let mut certificates = BTreeMap::new();
+        certificates.insert(me, device.name.clone());
+        Self {
+            device,
+            me,
+            online: false,
+            pen: Pen::default(),
+            asked: BTreeMap::new(),
+            last_id: 0,
+            head: None,
+            certificates,
+            pins: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, what: Asked, request: Request) {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.asked.insert(self.last_id, what);
+        self.pen.request(ToServer { id: self.last_id, request });
+    }
+
+    /// Asks for a conversation, while there is a connection to ask on.
+    pub(crate) fn ask_for(&mut self, name: &GroupName, ask: Ask, request: Request) {
+        if self.online {
+            self.ask(Asked::Of(name.clone(), ask), request);
+        }
+    }
+
+    /// A head that the relay sent: kept if it is signed and does not go back.
+    pub(crate) fn take_head(&mut self, bytes: &Blob) {
+        let keys = &self.device.server_keys;
+        let verified = UnverifiedHead::decode(&bytes.0)
+            .and_then(|head| head.verify(&keys.log_key, &keys.log_id));
+        let accepted = match (verified, &self.head) {
+            (Ok(head), Some(before)) => {
+                head.follows(before).map(|()| head).map_err(|why| why.to_string())
+            }
+            (Ok(head), None) => Ok(head),
+            (Err(why), _) => Err(why.to_string()),
+        };
+        match accepted {
+            Ok(head) => {
+                self.head = Some(head);
+                self.pen.put_bytes(Key::head(), bytes.0.clone());
+            }
+            Err(why) => self.pen.alarm(None, AlarmCode::LogRollback, why, ASK_OPERATOR),
+        }
+    }
+
+    /// A commit names a head: one that contradicts the head held here is an alarm.
+    pub(crate) fn compare_head(&mut self, target: &str, author: &Name, named: &HeadRef) {
+        let Some(held) = &self.head else { return };
+        if held.size == named.size && held.root != named.root {
+            let message = format!("{author} was shown another transparency log than this device");
+            self.pen.alarm(Some(target.to_owned()), AlarmCode::LogRollback, message, ASK_OPERATOR);
+        }
+    }
+
+    /// The certificate of somebody who takes a seat: kept if the pinned CA issued it.
+    pub(crate) fn take_certificate(&mut self, of: Fingerprint, der: &Blob) -> bool {
+        match self.device.ca.verify_member(&der.0) {
+            Ok(certificate) if certificate.fingerprint() == of => {
+                self.know(&certificate);
+                self.pen.put_bytes(Key::certificate(&of), der.0.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The name that the CA gave to a key, if its certificate is here.
+    pub(crate) fn certified(&self, key: &Fingerprint) -> Option<&Name> {
+        self.certificates.get(key)
+    }
+
+    pub(crate) fn trust(&self, name: &Name, key: &Fingerprint) -> Trust {
+        match self.pins.get(name) {
+            Some(pinned) if pinned != key => Trust::Changed,
+            _ => Trust::Certified,
+        }
+    }
+
+    /// Restores what [`take_head`](Self::take_head) has stored.
+    pub(crate) fn load_head(&mut self, bytes: &Blob) -> Option<()> {
+        let keys = &self.device.server_keys;
+        let head =
+            UnverifiedHead::decode(&bytes.0).ok()?.verify(&keys.log_key, &keys.log_id).ok()?;
+        self.head = Some(head);
+        Some(())
+    }
+
+    /// Restores what [`take_certificate`](Self::take_certificate) has stored.
+    pub(crate) fn load_certificate(&mut self, der: &Blob) -> Option<()> {
+        let certificate = self.device.ca.verify_member(&der.0).ok()?;
+        self.certificates.insert(certificate.fingerprint(), certificate.name().clone());
+        Some(())
+    }
+
+    /// Restores a name's first key.
+    pub(crate) fn load_pin(&mut self, name: Name, key: Fingerprint) {
+        self.pins.insert(name, key);
+    }
+
+    /// The author of this device's commits.
+    pub(crate) fn author(&self) -> Option<Author<'_>> {
+        let head = self.head.as_ref()?;
+        let head = HeadRef { size: head.size, root: head.root };
+        Some(Author { key: &self.device.key, name: &self.device.name, head })
+    }
+
+    fn know(&mut self, certificate: &MemberCertificate) {
+        let (name, key) = (certificate.name().clone(), certificate.fingerprint());
+        if self.trust(&name, &key) == Trust::Changed {
+            let message = format!("the CA has certified a second key for {name}");
+            self.pen.alarm(None, AlarmCode::Uncertified, message, ASK_OPERATOR);
+        }
+        if !self.pins.contains_key(&name) {
+            self.pen.put(Key::pin(&name), &key);
+            self.pins.insert(name.clone(), key);
+        }
+        self.certificates.insert(key, name);
+    }
+}
+
+/// What to do about a server that contradicts itself.
+pub(crate) const ASK_OPERATOR: &str =
+    "Do not rely on this server until its operator has explained it to you in person.";

@@ -1,0 +1,99 @@
+//! When a conversation has to act by itself. All jitter is drawn here.
+
+use core::time::Duration;
+
+use openchat_crypto::CryptoRng;
+use openchat_wire::UnixMillis;
+
+/// A device renews its keys after this long …
+const HEAL_AFTER: Duration = Duration::from_hours(24);
+
+/// … or this many own messages, each ±20 %, so that members don't all commit at once.
+const HEAL_MESSAGES: u64 = 1_000;
+
+/// A member that hears no heartbeat for this long, and up to half as long again, sends one.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// Who was left behind waits up to this long for a rejoin that it can follow.
+const REJOIN_WAIT: Duration = Duration::from_secs(4);
+
+/// Who lost a race, or was told to slow down, tries again after half to all of this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Entries that others have and the relay does not show within this time are held back.
+pub(crate) const HELD_BACK: Duration = Duration::from_secs(15);
+
+/// The deadlines of one conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timers {
+    pub(crate) heal_at: UnixMillis,
+    pub(crate) heal_messages: u64,
+    pub(crate) beat_at: UnixMillis,
+    pub(crate) retry_at: Option<UnixMillis>,
+    pub(crate) rejoin_at: Option<UnixMillis>,
+}
+
+impl Default for Timers {
+    /// Nothing is due, ever.
+    fn default() -> Self {
+        let never = UnixMillis(u64::MAX);
+        Self {
+            heal_at: never,
+            heal_messages: u64::MAX,
+            beat_at: never,
+            retry_at: None,
+            rejoin_at: None,
+        }
+    }
+}
+
+impl Timers {
+    /// Draws the deadlines of a new connection.
+    pub(crate) fn arm(&mut self, healed_at: UnixMillis, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        *self = Self::default();
+        self.healed(healed_at, rng);
+        self.beaten(now, rng);
+    }
+
+    pub(crate) fn healed(&mut self, at: UnixMillis, rng: &mut dyn CryptoRng) {
+        self.heal_at = at.after(HEAL_AFTER.mul_f64(around_one(rng)));
+        self.heal_messages = per_mille(HEAL_MESSAGES, 800, 1_200, rng);
+    }
+
+    pub(crate) fn beaten(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        self.beat_at = now.after(between(HEARTBEAT, 1_000, 1_500, rng));
+    }
+
+    pub(crate) fn retry(&mut self, now: UnixMillis, at_least_ms: u32, rng: &mut dyn CryptoRng) {
+        let told = Duration::from_millis(at_least_ms.into());
+        self.retry_at = Some(now.after(told).after(between(RETRY, 500, 1_000, rng)));
+    }
+
+    pub(crate) fn rejoin(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        if self.rejoin_at.is_none() {
+            self.rejoin_at = Some(now.after(between(REJOIN_WAIT, 0, 1_000, rng)));
+        }
+    }
+
+    pub(crate) fn next(&self, sends: bool) -> UnixMillis {
+        let ours = if sends { self.heal_at.min(self.beat_at) } else { UnixMillis(u64::MAX) };
+        [self.retry_at, self.rejoin_at].into_iter().flatten().fold(ours, UnixMillis::min)
+    }
+}
+
+fn around_one(rng: &mut dyn CryptoRng) -> f64 {
+    let per_mille = u32::try_from(per_mille(1_000, 800, 1_200, rng)).unwrap_or(1_000);
+    f64::from(per_mille) / 1_000.0
+}
+
+fn between(whole: Duration, low: u64, high: u64, rng: &mut dyn CryptoRng) -> Duration {
+    let whole = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(per_mille(whole, low, high, rng))
+}
+
+/// `whole` times a factor drawn from `low` to `high` thousandths.
+fn per_mille(whole: u64, low: u64, high: u64, rng: &mut dyn CryptoRng) -> u64 {
+    let span = high.saturating_sub(low).saturating_add(1);
+    let drawn = low.saturating_add(rng.next_u64().checked_rem(span).unwrap_or(0));
+    whole.saturating_mul(drawn).checked_div(1_000).unwrap_or(0)
+}

@@ -1,0 +1,229 @@
+//! The CA's transparency log: a Merkle tree (RFC 6962 §2.1) over every certificate issued and every
+//! name of an open group, and its signed heads.
+//!
+//! A head commits to all entries up to its size. Its root does not bind the size, so the signature
+//! covers both.
+
+use crate::{
+    member::MemberCertificate,
+    serial::Serial,
+    signed::{Signed, SignedError},
+};
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use openchat_crypto::{IdentityKey, Label, PublicKey, sha256};
+use openchat_wire::{
+    DecodeError, Digest, Fingerprint, GroupId, GroupName, Name, UnixMillis, decode, encode,
+};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+/// One thing that the CA did and everyone may see. Further kinds are appended: the order of the
+/// variants is their encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// A certificate was issued for a name's first key.
+    Issue {
+        /// The member.
+        name: Name,
+        /// The certified key.
+        fingerprint: Fingerprint,
+        /// The certificate's serial number.
+        serial: Serial,
+        /// The certificate's last second.
+        not_after: UnixMillis,
+    },
+    /// The name of an open group was given to a group, for ever.
+    GroupName {
+        /// The name, without `#`.
+        name: GroupName,
+        /// The group.
+        group: GroupId,
+    },
+}
+
+impl Entry {
+    /// The entry for a certificate that was issued.
+    #[must_use]
+    pub fn issue(certificate: &MemberCertificate) -> Self {
+        Self::Issue {
+            name: certificate.name().clone(),
+            fingerprint: certificate.fingerprint(),
+            serial: certificate.serial(),
+            not_after: certificate.not_after(),
+        }
+    }
+
+    /// The canonical bytes, which are hashed as a leaf.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The entry that `bytes` are the canonical encoding of.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MAX_LOGGED)
+    }
+}
+
+/// Bytes of an entry. The longest so far takes 91.
+const MAX_LOGGED: usize = 512;
+
+/// The log's tree, in memory. It grows and never changes; the entries themselves are the caller's
+/// to store, and to push again in order when it starts.
+#[derive(Debug, Clone, Default)]
+pub struct MerkleLog {
+    tree: MemoryBackedTree<Sha256, Vec<u8>>,
+}
+
+impl MerkleLog {
+    /// A log without entries.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends an encoded [`Entry`] and returns its index, from 0.
+    pub fn push(&mut self, entry: &[u8]) -> u64 {
+        let index = self.size();
+        self.tree.push(entry.to_vec());
+        index
+    }
+
+    /// The Merkle tree hash over all entries.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        Digest((*self.tree.root().as_bytes()).into())
+    }
+
+    /// The root of a log without entries: SHA-256 of nothing.
+    #[must_use]
+    pub fn root_of_empty() -> Digest {
+        sha256(&[])
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.tree.len()
+    }
+
+    /// The log's head at this moment, to be signed.
+    #[must_use]
+    pub fn head(&self, log_id: Digest, time: UnixMillis) -> Head {
+        Head { log_id, size: self.size(), root: self.root(), time }
+    }
+}
+
+impl<E: AsRef<[u8]>> FromIterator<E> for MerkleLog {
+    /// The log of these encoded entries, in order.
+    fn from_iter<I: IntoIterator<Item = E>>(entries: I) -> Self {
+        let mut log = Self::new();
+        for entry in entries {
+            log.push(entry.as_ref());
+        }
+        log
+    }
+}
+
+/// What a transparency log was at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Which log ([`ServerKeys::log_id`](crate::ServerKeys)).
+    pub log_id: Digest,
+    /// Number of entries.
+    pub size: u64,
+    /// Merkle tree hash over them.
+    pub root: Digest,
+    /// When it was signed, by the server's clock.
+    pub time: UnixMillis,
+}
+
+impl Head {
+    /// The head under the log's key, as it travels.
+    #[must_use]
+    pub fn sign(&self, key: &IdentityKey) -> Vec<u8> {
+        encode(&Signed::new(Label::TlogHead, self, key))
+    }
+
+    /// Checks that this head may come after `earlier`. A larger size still needs a proof that the
+    /// earlier entries are the same; this finds what needs no proof.
+    ///
+    /// # Errors
+    /// [`Rollback`], the first that applies in the order of its variants.
+    pub fn follows(&self, earlier: &Self) -> Result<(), Rollback> {
+        if self.log_id != earlier.log_id {
+            return Err(Rollback::OtherLog);
+        }
+        if self.size < earlier.size {
+            return Err(Rollback::Shrunk);
+        }
+        if self.size == earlier.size && self.root != earlier.root {
+            return Err(Rollback::OtherRoot);
+        }
+        if self.time < earlier.time {
+            return Err(Rollback::Time);
+        }
+        Ok(())
+    }
+}
+
+/// A head as it came: readable, and nothing more is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedHead(Signed);
+
+impl UnverifiedHead {
+    /// Reads the bytes of [`Head::sign`].
+    ///
+    /// # Errors
+    /// [`HeadError::Signed`] if they are not a signed statement.
+    pub fn decode(bytes: &[u8]) -> Result<Self, HeadError> {
+        Ok(Self(Signed::decode(bytes)?))
+    }
+
+    /// The head, if the key of the log with this id signed it.
+    ///
+    /// # Errors
+    /// [`HeadError`] otherwise.
+    pub fn verify(self, key: &PublicKey, log_id: &Digest) -> Result<Head, HeadError> {
+        let head: Head = self.0.open(Label::TlogHead, key)?;
+        if head.log_id != *log_id {
+            return Err(HeadError::OtherLog);
+        }
+        let empty = head.root == MerkleLog::root_of_empty();
+        if empty == (head.size == 0) { Ok(head) } else { Err(HeadError::Empty) }
+    }
+}
+
+/// Why a head is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// Not signed by the log's key.
+    #[error("transparency head: {0}")]
+    Signed(#[from] SignedError),
+    /// Of another log.
+    #[error("the transparency head is another log's")]
+    OtherLog,
+    /// It has entries and the root of none, or none and another root.
+    #[error("the transparency head's size and root contradict each other")]
+    Empty,
+}
+
+/// How a log was taken back. Two heads that differ so, both signed, prove that the server lied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rollback {
+    /// Of another log: the two can't be compared.
+    #[error("the head is another log's")]
+    OtherLog,
+    /// Fewer entries than before.
+    #[error("the transparency log has shrunk")]
+    Shrunk,
+    /// As many entries, but not the same.
+    #[error("the transparency log shows two histories")]
+    OtherRoot,
+    /// Signed before the one that came before.
+    #[error("the transparency head is older than the last one")]
+    Time,
+}
