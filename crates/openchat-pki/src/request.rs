@@ -57,9 +57,10 @@ impl<'a> UnverifiedCsr<'a> {
             return Err(CsrError::TooLong);
         }
         let frame = Frame::split(der).ok_or(CsrError::Malformed)?;
-        let (rest, info) =
+        // The frame's body is one element, so nothing is left after it.
+        let (_, info) =
             X509CertificationRequestInfo::from_der(frame.body).map_err(|_| CsrError::Malformed)?;
-        if !rest.is_empty() || info.version != X509Version::V1 {
+        if info.version != X509Version::V1 {
             return Err(CsrError::Malformed);
         }
         if frame.algorithm != ECDSA_WITH_SHA256 {

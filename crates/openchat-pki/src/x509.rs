@@ -33,11 +33,9 @@ impl<'a> Unverified<'a> {
             return Err(NotOurs::TooLong);
         }
         let frame = Frame::split(der).ok_or(NotOurs::Malformed)?;
-        let (rest, tbs) =
+        // The frame's body is one element, so nothing is left after it.
+        let (_, tbs) =
             TbsCertificateParser::new().parse(frame.body).map_err(|_| NotOurs::Malformed)?;
-        if !rest.is_empty() {
-            return Err(NotOurs::Malformed);
-        }
         let inner = &tbs.signature;
         let same = inner.algorithm == OID_SIG_ECDSA_WITH_SHA256 && inner.parameters.is_none();
         if frame.algorithm != ECDSA_WITH_SHA256 || !same {

@@ -1,1 +1,34 @@
 //! What the relay decides, without I/O, and the store trait with its conformance suite.
+//!
+//! A [`Relay`] owns a [`Store`] and answers one request after another: whether a commit or message
+//! may stand in a log, who may read, who gets a certificate. It holds no group's secrets and can't
+//! name one: of the groups it knows their public half, `openchat-roster`.
+//!
+//! # The contract of a batch
+//! Call [`Relay::handle`], [`Relay::enroll`] and [`Relay::invite`] any number of times, then
+//! [`Relay::flush`] once, and only then tell anybody what came of it. Nothing that was answered or
+//! published before its flush is certain to stand.
+//!
+//! Time comes in as milliseconds of the server's clock, randomness as a `CryptoRng`.
+
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
+
+mod append;
+mod authority;
+#[cfg(any(test, feature = "simulation"))]
+pub mod conformance;
+mod group;
+#[cfg(any(test, feature = "simulation"))]
+pub mod memory;
+mod outcome;
+mod pace;
+mod read;
+mod relay;
+pub mod store;
+mod transparency;
+
+pub use authority::{EnrollOutcome, EnrollReason, Invited};
+pub use outcome::{Identity, Outcome, Publish, Tailing};
+pub use relay::{Keys, Relay};
+pub use store::{Limit, Page, Store, StoreError};

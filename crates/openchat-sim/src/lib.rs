@@ -1,1 +1,46 @@
 //! Development only: a harness that runs the real programs, for tests from end to end.
+//!
+//! [`Server::start`] makes a CA in a temporary place and runs `openchat-server`; its
+//! [`Server::enroll`] gives a [`Person`], whose [`Person::join`] runs `openchat join --json` as a
+//! [`Client`]. Each is killed when dropped. Whatever fails panics with what the programs printed:
+//! this crate serves tests and nothing else.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a harness fails by failing its test")]
+
+mod client;
+mod command;
+mod database;
+mod person;
+mod search;
+mod server;
+
+pub use client::Client;
+pub use command::{program, run};
+pub use database::{Entry, entries};
+pub use person::Person;
+pub use search::{files_below, files_with, identity_keys};
+pub use server::Server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a test waits for one thing to happen. Far more than it takes: a loaded machine is slow,
+/// and a test that gives up early tells nothing.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Crates without I/O, clock or randomness of their own.
+pub const PURE_CRATES: &[&str] = &[
+    "openchat-wire",
+    "openchat-crypto",
+    "openchat-pki",
+    "openchat-roster",
+    "openchat-group",
+    "openchat-relay",
+    "openchat-engine",
+];
+
+/// The folder that holds the workspace's `Cargo.toml`.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "..", ".."].iter().collect()
+}

@@ -1,13 +1,18 @@
 //! What must not pass for the pinned CA's certificate.
 
 use crate::support::{
-    CA_NAME, Subject, authority, bob, body, by_ca, ca, ca_key, common_name, frame, key,
+    CA_NAME, Signer, Subject, authority, bob, body, by_ca, ca, ca_key, common_name, frame, key,
     member_params, patched, signed,
 };
 use openchat_crypto::sha256;
-use openchat_pki::{CaCertificate, CaError, Fault, NotOurs, Validity};
+use openchat_pki::{
+    AuthorityError, CaCertificate, CaError, CertificateAuthority, Fault, NotOurs, Validity,
+};
 use openchat_wire::{Digest, UnixMillis, limits::MAX_CERTIFICATE};
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, IsCa,
+    KeyUsagePurpose,
+};
 
 fn pin() -> Digest {
     authority().pin()
@@ -83,6 +88,37 @@ fn one_that_is_no_ca_is_refused() {
     unstated.key_usages.clear();
     for params in [leaf, silent, deep, endless, mute, unstated] {
         assert_eq!(refused(&self_signed(&params)), CaError::NotACa);
+    }
+}
+
+#[test]
+fn a_path_length_without_the_flag_makes_no_ca() {
+    let mut params = ca_params();
+    params.is_ca = IsCa::NoCa;
+    let path_length_0 = vec![0x30, 3, 2, 1, 0];
+    params.custom_extensions =
+        vec![CustomExtension::from_oid_content(&[2, 5, 29, 19], path_length_0)];
+    assert_eq!(refused(&self_signed(&params)), CaError::NotACa);
+}
+
+/// What the authority writes as issuer must be, to the byte, what its certificate has as subject.
+#[test]
+fn an_authority_does_not_issue_under_a_subject_that_it_would_write_otherwise() {
+    let mut two = common_name(CA_NAME);
+    two.push(DnType::OrganizationName, "Acme");
+    let mut organisation = DistinguishedName::new();
+    organisation.push(DnType::OrganizationName, "Acme");
+    let mut printable = DistinguishedName::new();
+    let text = "Acme".try_into().unwrap();
+    printable.push(DnType::CommonName, DnValue::PrintableString(text));
+    for subject in [two, organisation, printable] {
+        let mut params = ca_params();
+        params.distinguished_name = subject;
+        let ca_key = ca_key();
+        let der = params.self_signed(&Signer::new(&ca_key)).unwrap().der().to_vec();
+        assert!(CaCertificate::pinned(&der, &pin()).is_ok(), "devices need not care");
+        let loaded = CertificateAuthority::load(ca_key, &der, authority().profiles());
+        assert_eq!(loaded.unwrap_err(), AuthorityError::Subject);
     }
 }
 

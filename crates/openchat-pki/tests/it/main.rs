@@ -5,6 +5,7 @@ mod authority;
 mod ca;
 mod members;
 mod requests;
+mod servers;
 mod statements;
 mod support;
 mod transparency;

@@ -271,7 +271,7 @@ fn keys_of_other_kinds_are_refused() {
 
 #[test]
 fn serial_numbers_of_other_forms_are_refused() {
-    for serial in [&[0x41; 15][..], &[0x41; 17], &[0; 16], &[0x80; 16], &[1]] {
+    for serial in [&[0x41; 15][..], &[0x41; 17], &[0; 16], &[0x80; 16], &[0x21; 16], &[1]] {
         let number = Some(SerialNumber::from_slice(serial));
         assert_eq!(fault(|p| p.serial_number = number), Fault::Serial, "{serial:?}");
     }

@@ -1,0 +1,170 @@
+//! What may be typed. Help, usage errors and parsing all come from these types.
+
+use crate::fault::{Exit, Fault};
+use crate::out::Out;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use openchat_client::ProfileName;
+use openchat_wire::Name;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not enrolled, 4 unreachable, 5 trust failure,
+6 expired or revoked, 7 not found, 8 queued and not acknowledged yet, 130 interrupted.";
+
+/// End-to-end encrypted conversations.
+#[derive(Debug, Parser)]
+#[command(name = "openchat", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command, accepted before and after it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Read this configuration file instead of the usual one
+    #[arg(short, long, global = true, value_name = "FILE", env = "OPENCHAT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Be this one of several people on this machine
+    #[arg(short = 'P', long, global = true, value_name = "NAME", env = "OPENCHAT_PROFILE")]
+    pub(crate) profile: Option<ProfileName>,
+    /// Say on stderr what happens; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing on stderr but errors and alarms
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print JSON, one object a line (docs/json.md)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colour errors
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+    /// Never prompt, also on a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get a certificate for a key made on this device, or renew it
+    Enroll(EnrollArgs),
+    /// Take part in a conversation
+    Join(JoinArgs),
+    /// Say how things stand: certificate, server, conversations
+    Status,
+    /// Say who this profile is
+    Whoami,
+}
+
+/// `openchat enroll`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --invite the server on this machine is asked through its admin socket
+(OPENCHAT_SERVER_HOME, or the usual place).
+
+Examples:
+  openchat enroll --name bob
+  openchat enroll --name bob --invite 'openchat://192.168.1.20:7443/#v1.…'
+  openchat -P carol enroll --name carol --invite - < invitation.txt")]
+pub(crate) struct EnrollArgs {
+    /// Your name: 1 to 32 characters, a-z first, then a-z, 0-9 or '-'
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// The invitation, or '-' to read it from stdin
+    #[arg(long, value_name = "INVITATION", env = "OPENCHAT_INVITE", hide_env_values = true)]
+    pub(crate) invite: Option<String>,
+}
+
+/// `openchat join`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints TIME, TARGET, SENDER, TRUST and TEXT of each message, separated by tabs, in the order of
+the conversation; '\\', newline and tab in a text as '\\\\', '\\n', '\\t'. Each line of stdin is
+a message. At the end of stdin it waits until all of them are acknowledged: exit code 0, or 8 if
+10 seconds pass without progress; what is queued is sent the next time.
+
+Examples:
+  openchat join
+  echo 'deploy done' | openchat join '#ops'
+  openchat join --json < orders.ndjson > events.ndjson")]
+pub(crate) struct JoinArgs {
+    /// The conversation [default: #general]
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Plain lines without a prompt, also on a terminal
+    #[arg(long)]
+    pub(crate) line: bool,
+    /// Take lines that begin with '/' as commands, also when stdin is no terminal
+    #[arg(long)]
+    pub(crate) commands: bool,
+}
+
+/// Prints why the command line was not understood, or the help that was asked for.
+pub(crate) fn explain(error: &clap::Error) -> Exit {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !asked && asks_for_json(std::env::args()) {
+        let rendered = error.render().to_string();
+        let message = rendered.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        return Out::json().fault(&Fault::usage(message, "openchat --help"));
+    }
+    // clap chooses the stream and the colours. A closed stream leaves nobody to tell.
+    let _ = error.print();
+    if asked { Exit::Ok } else { Exit::Usage }
+}
+
+/// Whether `--json` is among the arguments, which could not be parsed as a whole.
+fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
+    args.take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for line in ["openchat --json -P bob join", "openchat join --json -P bob"] {
+            let args = Args::try_parse_from(line.split(' ')).unwrap();
+            assert!(args.global.json, "{line}");
+            assert_eq!(args.global.profile.unwrap().to_string(), "bob", "{line}");
+        }
+    }
+
+    #[test]
+    fn the_secret_of_an_invitation_is_not_in_the_help() {
+        let help = Args::command().render_long_help().to_string();
+        assert!(!help.contains("OPENCHAT_INVITE="), "{help}");
+    }
+
+    #[test]
+    fn json_is_seen_in_a_line_that_does_not_parse() {
+        let seen = |line: &str| asks_for_json(line.split(' ').map(str::to_owned));
+        assert!(seen("openchat nonsense --json"));
+        assert!(!seen("openchat join -- --json"));
+    }
+}

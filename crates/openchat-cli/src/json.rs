@@ -1,0 +1,107 @@
+//! The objects of `--json`, one a line. Their fields are promised in `docs/json.md`: once published
+//! a field keeps its meaning.
+
+mod order;
+mod report;
+
+pub(crate) use order::{BadLine, Send, parse};
+pub(crate) use report::{change_word, message, report};
+
+use crate::{fault::Fault, text};
+use serde::Serialize;
+use serde_json::Value;
+
+/// One object as a line. What would act on a terminal is escaped.
+pub(crate) fn line(object: &impl Serialize) -> String {
+    // Strings, numbers and their structs always serialise.
+    let document = serde_json::to_string(object).unwrap_or_default();
+    text::safe_json(&document) + "\n"
+}
+
+/// What all objects begin with.
+#[derive(Debug, Serialize)]
+pub(crate) struct Object<'a, T> {
+    v: u8,
+    r#type: &'a str,
+    #[serde(flatten)]
+    rest: T,
+}
+
+impl<'a, T: Serialize> Object<'a, T> {
+    pub(crate) const fn of(r#type: &'a str, rest: T) -> Self {
+        Self { v: 1, r#type, rest }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Enrolled<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) profile: &'a str,
+    pub(crate) fingerprint: String,
+    pub(crate) serial: String,
+    pub(crate) not_after: String,
+    pub(crate) index: u64,
+    pub(crate) new_key: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Whoami<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) fingerprint: String,
+    pub(crate) server: &'a str,
+    pub(crate) ca_pin: String,
+    pub(crate) profile: &'a str,
+    pub(crate) directory: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Status<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) serial: String,
+    pub(crate) not_after: String,
+    pub(crate) days_left: u64,
+    pub(crate) server: &'a str,
+    pub(crate) reachable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) round_trip_ms: Option<u64>,
+    pub(crate) groups: Vec<GroupStatus>,
+    pub(crate) queued: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct GroupStatus {
+    pub(crate) target: String,
+    pub(crate) epoch: u64,
+}
+
+/// An error, or a line of input that was not taken.
+#[derive(Debug, Serialize)]
+pub(crate) struct Error<'a> {
+    v: u8,
+    r#type: &'static str,
+    code: &'a str,
+    message: &'a str,
+    hint: &'a str,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
+}
+
+impl<'a> Error<'a> {
+    pub(crate) fn of(fault: &'a Fault) -> Self {
+        Self::about(fault.code, &fault.message, &fault.hint, None)
+    }
+
+    pub(crate) const fn about(
+        code: &'a str,
+        message: &'a str,
+        hint: &'a str,
+        reference: Option<Reference>,
+    ) -> Self {
+        Self { v: 1, r#type: "error", code, message, hint, reference }
+    }
+}
+
+/// A script's own name for what it sends: a string or a number, handed back unchanged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Reference(Value);

@@ -1,1 +1,0 @@
-//! The openchat command line.

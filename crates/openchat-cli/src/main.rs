@@ -1,0 +1,53 @@
+//! `openchat`: an end-to-end encrypted messenger for the command line.
+//!
+//! This crate turns what was typed into calls of `openchat-client`, and what comes back into lines,
+//! JSON and exit codes. Data goes to stdout, everything else to stderr ([`out`]).
+
+mod args;
+mod config;
+mod context;
+mod enroll;
+mod fault;
+mod identity;
+mod join;
+mod json;
+mod out;
+mod status;
+mod text;
+
+use args::{Args, Command};
+use clap::Parser;
+use context::Context;
+use fault::{Exit, Fault};
+use out::Out;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let exit = match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(error) => args::explain(&error),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run(args: Args) -> Exit {
+    out::start_trace(args.global.verbose);
+    let first = Out::of(&args.global);
+    let ended = Context::new(args.global).map_err(|fault| (fault, first)).and_then(|context| {
+        let ended = dispatch(&context, args.command);
+        ended.map_err(|fault| (fault, context.out))
+    });
+    match ended {
+        Ok(exit) => exit,
+        Err((fault, out)) => out.fault(&fault),
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
+    match command {
+        Command::Enroll(args) => enroll::run(context, args),
+        Command::Join(args) => join::run(context, &args),
+        Command::Status => status::run(context),
+        Command::Whoami => identity::whoami(context),
+    }
+}

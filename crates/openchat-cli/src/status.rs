@@ -1,0 +1,95 @@
+//! `openchat status`
+
+use crate::{
+    context::{Context, runtime},
+    enroll::days_between,
+    fault::{Exit, Fault},
+    json, text,
+};
+use openchat_client::{
+    Identity, SessionError, Vault, device, dial::DialError, outside::now, probe, session,
+};
+use openchat_wire::UnixMillis;
+use std::time::Duration;
+
+/// Days before the end at which a person should do something about it.
+const SOON: u64 = 14;
+
+/// How things stand.
+struct Standing {
+    serial: String,
+    not_after: UnixMillis,
+    days_left: u64,
+    /// How long the server took to answer, or why it did not.
+    server: Result<Duration, DialError>,
+    groups: Vec<json::GroupStatus>,
+    queued: usize,
+}
+
+/// Says how things stand. A server that can't be reached, or refuses, is also an error.
+pub(crate) fn run(context: &Context) -> Result<Exit, Fault> {
+    let (vault, identity) = context.look()?;
+    let standing = standing(context, &vault, &identity)?;
+    let object = json::Object::of("status", object(&identity, &standing));
+    context.out.result(&said(context, &identity, &standing), &object)?;
+    match standing.server {
+        Ok(_) => Ok(Exit::Ok),
+        Err(error) => Err(context.hints.dial(&identity.server, &error)),
+    }
+}
+
+fn standing(context: &Context, vault: &Vault, identity: &Identity) -> Result<Standing, Fault> {
+    let device_fault = |error| context.hints.device(&error);
+    let certificate = device::certificate(identity).map_err(device_fault)?;
+    let stored = session::stored(vault, identity)
+        .map_err(|error: SessionError| context.hints.session(&identity.server, &error))?;
+    let server = runtime()?.block_on(probe::probe(identity)).map_err(device_fault)?;
+    let group = |group: &session::StoredGroup| json::GroupStatus {
+        target: group.target.clone(),
+        epoch: group.epoch.0,
+    };
+    Ok(Standing {
+        serial: certificate.serial().to_string(),
+        not_after: certificate.not_after(),
+        days_left: days_between(now(), certificate.not_after()),
+        server,
+        groups: stored.groups.iter().map(group).collect(),
+        queued: stored.queued,
+    })
+}
+
+fn said(context: &Context, identity: &Identity, standing: &Standing) -> String {
+    let days = standing.days_left;
+    let mut said = format!("{}  certificate valid for {days} more days", identity.name);
+    if days < SOON {
+        let renew = format!("enroll --name {} --invite INVITATION", identity.name);
+        said = said + "; renew it: " + &context.hints.command(&renew);
+    }
+    let server = match &standing.server {
+        Ok(took) => format!("reachable ({} ms)", took.as_millis()),
+        Err(error) => error.to_string(),
+    };
+    let mut lines = vec![said, format!("server {}  {server}", identity.server)];
+    let group = |group: &json::GroupStatus| format!("{}  epoch {}", group.target, group.epoch);
+    lines.extend(standing.groups.iter().map(group));
+    lines.push(format!("{} queued", standing.queued));
+    lines.join("\n")
+}
+
+fn object<'a>(identity: &'a Identity, standing: &Standing) -> json::Status<'a> {
+    json::Status {
+        name: identity.name.as_str(),
+        serial: standing.serial.clone(),
+        not_after: text::rfc3339(standing.not_after),
+        days_left: standing.days_left,
+        server: &identity.server,
+        reachable: standing.server.is_ok(),
+        round_trip_ms: standing
+            .server
+            .as_ref()
+            .ok()
+            .and_then(|t| u64::try_from(t.as_millis()).ok()),
+        groups: standing.groups.clone(),
+        queued: standing.queued,
+    }
+}

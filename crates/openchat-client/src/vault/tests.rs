@@ -1,0 +1,249 @@
+use super::*;
+use crate::outside::os_random;
+use openchat_crypto::IdentityKey;
+use openchat_engine::{StoredMessage, Trust};
+use openchat_wire::{Digest, Fingerprint, MessageId, Seq, UnixMillis};
+use tempfile::{TempDir, tempdir};
+
+const GROUP: GroupId = GroupId([9; 32]);
+
+fn place() -> TempDir {
+    tempdir().unwrap()
+}
+
+fn key(kind: u8, sub: &[u8]) -> Key {
+    Key { kind, group: Some(GROUP), sub: sub.to_vec() }
+}
+
+fn put(kind: u8, sub: &[u8], value: &[u8]) -> Change {
+    Change::Put { key: key(kind, sub), value: Blob(value.to_vec()) }
+}
+
+fn message(group: GroupId, seq: u64) -> StoredMessage {
+    StoredMessage {
+        group,
+        target: "#general".to_owned(),
+        seq: Seq(seq),
+        id: MessageId(*b"0123456789abcdef"),
+        sender: "bob".parse().unwrap(),
+        fingerprint: Fingerprint([3; 32]),
+        trust: Trust::Changed,
+        time: UnixMillis(u64::MAX),
+        text: format!("text {seq} \u{1f980}\n"),
+        own: true,
+    }
+}
+
+fn identity(name: &str, key: &IdentityKey) -> Identity {
+    Identity {
+        name: name.parse().unwrap(),
+        key: key.to_pkcs8(),
+        certificate: vec![1],
+        ca: vec![2],
+        ca_pin: Digest([4; 32]),
+        server: "localhost:7443".to_owned(),
+        server_keys: vec![5],
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_default()
+}
+
+#[test]
+fn nobody_else_reads_the_files() {
+    let place = place();
+    let directory = place.path().join("profiles/bob");
+    let mut vault = Vault::open(&directory).unwrap();
+    vault.apply(&[put(1, b"a", b"b")]).unwrap();
+    assert_eq!(mode(&directory), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
+    assert!(files.len() >= 3, "database, journal and lock");
+    for file in files {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_directory_that_was_open_to_others_is_closed() {
+    let place = place();
+    std::fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    Vault::open(place.path()).unwrap();
+    assert_eq!(mode(place.path()), 0o700);
+}
+
+#[test]
+fn only_one_may_use_it_and_others_may_look() {
+    let place = place();
+    let mut first = Vault::open(place.path()).unwrap();
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::InUse(_))));
+    first.apply(&[put(1, b"", b"x")]).unwrap();
+    let mut look = Vault::look(place.path()).unwrap().unwrap();
+    assert_eq!(look.records().unwrap(), vec![(key(1, b""), Blob(b"x".to_vec()))]);
+    assert!(look.apply(&[put(1, b"", b"y")]).is_err(), "who looks does not write");
+    drop(first);
+    Vault::open(place.path()).unwrap();
+}
+
+#[test]
+fn looking_where_nothing_is_makes_nothing() {
+    let place = place();
+    let directory = place.path().join("none");
+    assert!(Vault::look(&directory).unwrap().is_none());
+    assert!(!directory.exists());
+}
+
+#[test]
+fn records_are_put_replaced_and_deleted() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    let global = Key { kind: 1, group: None, sub: Vec::new() };
+    let put_global = Change::Put { key: global.clone(), value: Blob(b"g".to_vec()) };
+    vault.apply(&[put(1, b"", b"1"), put(1, b"", b"2"), put(2, b"", b"3"), put_global]).unwrap();
+    vault.apply(&[Change::Delete(key(2, b"")), Change::Delete(key(7, b"none"))]).unwrap();
+    let mut records = vault.records().unwrap();
+    records.sort_by_key(|(key, _)| key.clone());
+    assert_eq!(records, vec![(global, Blob(b"g".to_vec())), (key(1, b""), Blob(b"2".to_vec()))]);
+}
+
+#[test]
+fn a_killed_process_loses_no_transaction_and_leaves_none_half_done() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    vault.apply(&[put(1, b"", b"kept"), Change::Message(message(GROUP, 1))]).unwrap();
+    // As SIGKILL leaves it: nothing closed, the journal as it is, the last transaction open.
+    vault.database.execute_batch("BEGIN; DELETE FROM records; DELETE FROM messages;").unwrap();
+    let copy = place.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for file in ["vault.db", "vault.db-wal"] {
+        std::fs::copy(place.path().join(file), copy.join(file)).unwrap();
+    }
+    let reopened = Vault::open(&copy).unwrap();
+    assert_eq!(reopened.records().unwrap(), vec![(key(1, b""), Blob(b"kept".to_vec()))]);
+    assert_eq!(reopened.unshown("#general", 9).unwrap(), vec![message(GROUP, 1)]);
+}
+
+#[test]
+fn a_torn_journal_gives_the_last_whole_transaction() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    vault.apply(&[put(1, b"", b"first")]).unwrap();
+    let whole = read(&place.path().join("vault.db-wal")).len();
+    vault.apply(&[put(1, b"", b"second")]).unwrap();
+    let journal = read(&place.path().join("vault.db-wal"));
+    let database = read(&place.path().join("vault.db"));
+    for cut in [whole, whole + 1, whole + 100, journal.len() - 1] {
+        let copy = tempdir().unwrap();
+        std::fs::write(copy.path().join("vault.db"), &database).unwrap();
+        std::fs::write(copy.path().join("vault.db-wal"), &journal[..cut]).unwrap();
+        let records = Vault::open(copy.path()).unwrap().records().unwrap();
+        assert_eq!(records, vec![(key(1, b""), Blob(b"first".to_vec()))], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_failing_transaction_changes_nothing() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    vault.apply(&[put(1, b"", b"old")]).unwrap();
+    let pages: i64 =
+        vault.database.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    vault.database.pragma_update(None, "max_page_count", pages).unwrap();
+    let full = vault.apply(&[put(1, b"", b"new"), put(2, b"", &vec![1; 1 << 20])]);
+    assert!(matches!(full, Err(VaultError::Database(_))), "{full:?}");
+    assert_eq!(vault.records().unwrap(), vec![(key(1, b""), Blob(b"old".to_vec()))]);
+}
+
+#[test]
+fn deleted_secrets_are_overwritten() {
+    const SECRET: &[u8] = b"a secret that must not be found";
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    vault.apply(&[put(1, b"", SECRET)]).unwrap();
+    vault.apply(&[Change::Delete(key(1, b""))]).unwrap();
+    drop(vault);
+    for file in std::fs::read_dir(place.path()).unwrap() {
+        let bytes = read(&file.unwrap().path());
+        assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET));
+    }
+}
+
+#[test]
+fn what_was_shown_is_not_shown_again() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    let stored: Vec<_> = [2, 300, 70_000, u64::MAX].map(|seq| message(GROUP, seq)).into();
+    vault.apply(&stored.iter().cloned().map(Change::Message).collect::<Vec<_>>()).unwrap();
+    assert_eq!(vault.unshown("#general", 9).unwrap(), stored);
+    assert_eq!(vault.unshown("#general", 2).unwrap(), stored[..2]);
+    assert_eq!(vault.unshown("#ops", 9).unwrap(), vec![]);
+    vault.mark_shown(&[(GROUP, Seq(300))]).unwrap();
+    vault.mark_shown(&[(GROUP, Seq(2))]).unwrap();
+    drop(vault);
+    let vault = Vault::open(place.path()).unwrap();
+    assert_eq!(vault.unshown("#general", 9).unwrap(), stored[2..]);
+}
+
+#[test]
+fn history_is_not_rewritten() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    let other = StoredMessage { text: "other".to_owned(), ..message(GROUP, 1) };
+    vault.apply(&[Change::Message(message(GROUP, 1)), Change::Message(other)]).unwrap();
+    assert_eq!(vault.unshown("#general", 9).unwrap(), vec![message(GROUP, 1)]);
+}
+
+#[test]
+fn a_key_is_kept_until_its_certificate_comes_and_after() {
+    let place = place();
+    let bob = "bob".parse().unwrap();
+    let mut vault = Vault::open(place.path()).unwrap();
+    let make = || IdentityKey::generate(&mut os_random());
+    let first = vault.key_for(&bob, make).unwrap();
+    assert!(first.new);
+    drop(vault);
+    let mut vault = Vault::open(place.path()).unwrap();
+    let again = vault.key_for(&bob, make).unwrap();
+    assert!(!again.new);
+    assert_eq!(again.key.public(), first.key.public());
+    assert!(vault.key_for(&"carol".parse().unwrap(), make).unwrap().new);
+    assert!(vault.identity().unwrap().is_none());
+
+    vault.enroll(&identity("bob", &first.key)).unwrap();
+    let stored = vault.identity().unwrap().unwrap();
+    assert_eq!((stored.name.as_str(), stored.ca_pin), ("bob", Digest([4; 32])));
+    let renewing = vault.key_for(&bob, make).unwrap();
+    assert_eq!((renewing.new, renewing.key.public()), (false, first.key.public()));
+    let replaced = Identity { certificate: vec![7], ..identity("bob", &first.key) };
+    vault.enroll(&replaced).unwrap();
+    assert_eq!(vault.identity().unwrap().unwrap().certificate, vec![7]);
+}
+
+#[test]
+fn a_later_format_is_refused_and_not_touched() {
+    let place = place();
+    let vault = Vault::open(place.path()).unwrap();
+    vault.database.pragma_update(None, "user_version", 2).unwrap();
+    drop(vault);
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::Newer { found: 2, .. })));
+    assert!(matches!(Vault::look(place.path()), Err(VaultError::Newer { found: 2, .. })));
+}
+
+#[test]
+fn what_is_no_vault_is_an_error() {
+    let place = place();
+    std::fs::write(place.path().join(FILE), [b'x'; 5000]).unwrap();
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::Database(_))));
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let key = IdentityKey::generate(&mut os_random());
+    let shown = format!("{:?}", identity("bob", &key));
+    assert_eq!(shown, "Identity(bob at localhost:7443)");
+}

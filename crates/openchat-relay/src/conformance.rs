@@ -1,0 +1,302 @@
+//! What every [`Store`] has to do, as a suite that its crate runs as a test.
+//!
+//! ```text
+//! conformance::run(|| MyStore::create(fresh_path()), |store| { drop(store); MyStore::open(path) })
+//! ```
+
+use crate::store::{
+    CommitPoint, Limit, NewEntry, Page, Place, Point, Recorded, Store, StoreError, Table, Which,
+};
+use openchat_crypto::sha256;
+use openchat_roster::log_hash_start;
+use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis, limits::MAX_COMMIT};
+
+const LOG: GroupId = GroupId([1; 32]);
+const OTHER: GroupId = GroupId([2; 32]);
+const PLENTY: Limit = Limit { entries: 1_000, bytes: 100_000_000 };
+
+/// Runs every check: `fresh` makes an empty store, `crash` ends one as a power failure does and
+/// opens it again.
+///
+/// # Errors
+/// What the store failed with where it had to succeed.
+///
+/// # Panics
+/// Where the store does not do what the trait promises.
+pub fn run<S: Store>(
+    mut fresh: impl FnMut() -> S,
+    mut crash: impl FnMut(S) -> S,
+) -> Result<(), StoreError> {
+    an_empty_store_has_nothing(&fresh())?;
+    places_grow_and_the_tail_follows(&mut fresh())?;
+    an_entry_goes_behind_the_tail_or_nowhere(&mut fresh())?;
+    the_same_entry_is_found_and_not_taken_twice(&mut fresh())?;
+    commits_are_found_by_epoch_and_place(&mut fresh())?;
+    reads_come_in_order_and_by_kind(&mut fresh())?;
+    reads_keep_to_their_limits(&mut fresh())?;
+    the_largest_commit_comes_back_whole(&mut fresh())?;
+    the_transparency_log_grows_at_its_end(&mut fresh())?;
+    records_are_compared_and_swapped(&mut fresh())?;
+    a_refused_write_leaves_the_batch_as_it_was(&mut fresh())?;
+    a_rollback_forgets_the_batch_and_no_more(&mut fresh())?;
+    what_was_flushed_outlives_a_crash_and_nothing_else_does(fresh(), &mut crash)?;
+    a_crash_after_many_batches_loses_none(fresh(), &mut crash)
+}
+
+fn an_empty_store_has_nothing<S: Store>(store: &S) -> Result<(), StoreError> {
+    assert_eq!(store.tail(&LOG)?, None);
+    assert_eq!(store.find(&LOG, &sha256(b"a"))?, None);
+    assert_eq!(store.commit(&LOG, Epoch(1))?, None);
+    assert_eq!(store.point(&LOG, Seq(1))?, None);
+    let nothing = Page { entries: Vec::new(), complete: true };
+    assert_eq!(store.read(&LOG, Seq(0), Which::All, PLENTY)?, nothing);
+    assert_eq!(store.recorded(0, 10)?, []);
+    assert_eq!(store.get(Table::Name, b"bob")?, None);
+    Ok(())
+}
+
+fn places_grow_and_the_tail_follows<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let places = [writer.message(b"a")?, writer.message(b"b")?, writer.message(b"c")?];
+    assert!(places.is_sorted_by(|one, next| one.seq < next.seq), "{places:?}");
+    assert!(places.iter().all(|place| place.seq > Seq(0)), "0 is before the first");
+    assert_eq!(store.tail(&LOG)?, places.last().copied());
+    assert_eq!(store.tail(&OTHER)?, None);
+    let first = openchat_roster::log_hash_next(&log_hash_start(&LOG), places[0].seq, b"a");
+    assert_eq!(places[0].log_hash, first);
+    Ok(())
+}
+
+fn an_entry_goes_behind_the_tail_or_nowhere<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let tail = Writer::new(store, LOG).message(b"a")?;
+    let entry = entry(b"b", tail.log_hash, None);
+    for after in [Seq(0), tail.seq.next(), Seq(u64::MAX)] {
+        is_conflict(&store.append(&LOG, after, &entry), "behind another place");
+    }
+    is_conflict(&store.append(&OTHER, tail.seq, &entry), "behind another log's tail");
+    assert_eq!(store.tail(&LOG)?, Some(tail));
+    assert_eq!(store.tail(&OTHER)?, None);
+    store.append(&LOG, tail.seq, &entry)?;
+    Ok(())
+}
+
+fn the_same_entry_is_found_and_not_taken_twice<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let (first, tail) = (writer.message(b"a")?, writer.message(b"b")?);
+    assert_eq!(store.find(&LOG, &sha256(b"a"))?, Some(first.seq));
+    assert_eq!(store.find(&LOG, &sha256(b"c"))?, None);
+    assert_eq!(store.find(&OTHER, &sha256(b"a"))?, None, "each log by itself");
+    let again = entry(b"a", tail.log_hash, None);
+    is_conflict(&store.append(&LOG, tail.seq, &again), "the same entry");
+    Writer::new(store, OTHER).message(b"a")?;
+    assert!(store.find(&OTHER, &sha256(b"a"))?.is_some(), "the same bytes in another log");
+    Ok(())
+}
+
+fn commits_are_found_by_epoch_and_place<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let (one, message, two) =
+        (writer.commit(b"one", 1)?, writer.message(b"a")?, writer.commit(b"two", 2)?);
+    assert_eq!(store.commit(&LOG, Epoch(1))?, Some(one.seq));
+    assert_eq!(store.commit(&LOG, Epoch(2))?, Some(two.seq));
+    assert_eq!(store.commit(&LOG, Epoch(3))?, None);
+    assert_eq!(store.commit(&OTHER, Epoch(1))?, None);
+    assert_eq!(store.point(&LOG, two.seq)?, Some(Point { place: two, commit: leads_to(2) }));
+    assert_eq!(store.point(&LOG, message.seq)?, None, "not a commit");
+    assert_eq!(store.point(&LOG, Seq(u64::MAX))?, None);
+    let second = entry(b"another two", two.log_hash, Some(leads_to(2)));
+    is_conflict(&store.append(&LOG, two.seq, &second), "a second commit for an epoch");
+    Ok(())
+}
+
+fn reads_come_in_order_and_by_kind<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let one = writer.commit(b"one", 1)?.seq;
+    let a = writer.message(b"a")?.seq;
+    let two = writer.commit(b"two", 2)?.seq;
+    Writer::new(store, OTHER).message(b"other")?;
+    let all = page(&[(one, b"one"), (a, b"a"), (two, b"two")], true);
+    assert_eq!(store.read(&LOG, Seq(0), Which::All, PLENTY)?, all);
+    let commits = page(&[(one, b"one"), (two, b"two")], true);
+    assert_eq!(store.read(&LOG, Seq(0), Which::Commits, PLENTY)?, commits);
+    assert_eq!(store.read(&LOG, a, Which::All, PLENTY)?, page(&[(two, b"two")], true));
+    assert_eq!(store.read(&LOG, two, Which::All, PLENTY)?, page(&[], true));
+    assert_eq!(store.read(&LOG, Seq(u64::MAX), Which::All, PLENTY)?, page(&[], true));
+    Ok(())
+}
+
+fn reads_keep_to_their_limits<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let (a, b, c) = (
+        writer.commit(b"aaaa", 1)?.seq,
+        writer.message(b"bbbb")?.seq,
+        writer.commit(b"cccc", 2)?.seq,
+    );
+    let read = |which, entries, bytes| store.read(&LOG, Seq(0), which, Limit { entries, bytes });
+    assert_eq!(read(Which::All, 2, 100)?, page(&[(a, b"aaaa"), (b, b"bbbb")], false));
+    assert_eq!(read(Which::All, 100, 11)?, page(&[(a, b"aaaa"), (b, b"bbbb")], false));
+    assert_eq!(read(Which::All, 3, 12)?.entries.len(), 3);
+    assert!(read(Which::All, 3, 12)?.complete, "nothing stands behind");
+    assert_eq!(read(Which::All, 100, 3)?, page(&[(a, b"aaaa")], false), "one comes in any case");
+    assert_eq!(read(Which::Commits, 1, 100)?, page(&[(a, b"aaaa")], false));
+    assert_eq!(read(Which::Commits, 2, 8)?, page(&[(a, b"aaaa"), (c, b"cccc")], true));
+    Ok(())
+}
+
+fn the_largest_commit_comes_back_whole<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let large: Vec<u8> = (0..MAX_COMMIT).map(|at| at.to_le_bytes()[0]).collect();
+    let place = Writer::new(store, LOG).commit(&large, 1)?;
+    let read = store.read(&LOG, Seq(0), Which::All, Limit::READ)?;
+    assert!(read == page(&[(place.seq, &large)], true), "it comes alone");
+    Ok(())
+}
+
+fn the_transparency_log_grows_at_its_end<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let recorded = |time, entry: &[u8]| Recorded { time: UnixMillis(time), entry: entry.to_vec() };
+    is_conflict(&store.record(1, UnixMillis(5), b"x"), "a gap");
+    store.record(0, UnixMillis(5), b"a")?;
+    is_conflict(&store.record(0, UnixMillis(5), b"x"), "another first entry");
+    store.record(1, UnixMillis(7), b"a")?;
+    store.record(2, UnixMillis(6), b"c")?;
+    assert_eq!(store.recorded(0, 2)?, [recorded(5, b"a"), recorded(7, b"a")]);
+    assert_eq!(store.recorded(2, 2)?, [recorded(6, b"c")]);
+    assert_eq!(store.recorded(3, 2)?, []);
+    Ok(())
+}
+
+fn records_are_compared_and_swapped<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    is_conflict(&store.put(Table::Name, b"k", Some(b"v"), b"w"), "a record that is not there");
+    store.put(Table::Name, b"k", None, b"v")?;
+    is_conflict(&store.put(Table::Name, b"k", None, b"w"), "a record that is there");
+    is_conflict(&store.put(Table::Name, b"k", Some(b"x"), b"w"), "a record that is another");
+    store.put(Table::Name, b"k", Some(b"v"), b"w")?;
+    store.put(Table::Name, b"", None, b"")?;
+    store.put(Table::Member, b"k", None, b"m")?;
+    assert_eq!(store.get(Table::Name, b"k")?.as_deref(), Some(&b"w"[..]));
+    assert_eq!(store.get(Table::Name, b"")?.as_deref(), Some(&b""[..]));
+    assert_eq!(store.get(Table::Member, b"k")?.as_deref(), Some(&b"m"[..]));
+    assert_eq!(store.get(Table::Invitation, b"k")?, None, "each table by itself");
+    assert_eq!(store.get(Table::GroupName, b"k")?, None, "each table by itself");
+    Ok(())
+}
+
+fn a_refused_write_leaves_the_batch_as_it_was<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let tail = Writer::new(store, LOG).message(b"a")?;
+    is_conflict(&store.append(&LOG, Seq(0), &entry(b"b", tail.log_hash, None)), "not the tail");
+    store.put(Table::Name, b"k", None, b"v")?;
+    store.flush()?;
+    store.rollback()?;
+    assert_eq!(store.tail(&LOG)?, Some(tail));
+    assert_eq!(store.get(Table::Name, b"k")?.as_deref(), Some(&b"v"[..]));
+    Ok(())
+}
+
+fn a_rollback_forgets_the_batch_and_no_more<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let kept = write_some(store, b"kept", 0)?;
+    store.flush()?;
+    write_some(store, b"lost", 1)?;
+    store.rollback()?;
+    has_only(store, b"kept", kept)?;
+    let again = write_some(store, b"lost", 1)?;
+    assert!(again.seq > kept.seq, "what was taken back can be written again");
+    store.flush()
+}
+
+fn what_was_flushed_outlives_a_crash_and_nothing_else_does<S: Store>(
+    mut store: S,
+    crash: &mut impl FnMut(S) -> S,
+) -> Result<(), StoreError> {
+    store.flush()?;
+    let kept = write_some(&mut store, b"kept", 0)?;
+    store.flush()?;
+    let staged = write_some(&mut store, b"lost", 1)?;
+    assert_eq!(store.tail(&LOG)?, Some(staged), "what is staged is seen");
+    assert_eq!(store.get(Table::Name, b"lost")?.as_deref(), Some(&b"v"[..]));
+    assert_eq!(store.recorded(1, 10)?.len(), 1);
+    let mut store = crash(store);
+    has_only(&store, b"kept", kept)?;
+    write_some(&mut store, b"lost", 1)?;
+    store.flush()
+}
+
+fn a_crash_after_many_batches_loses_none<S: Store>(
+    mut store: S,
+    crash: &mut impl FnMut(S) -> S,
+) -> Result<(), StoreError> {
+    let mut tail = None;
+    for batch in 0..10_u8 {
+        for text in 0..20_u8 {
+            tail = Some(Writer::new(&mut store, LOG).message(&[batch, text])?);
+        }
+        store.flush()?;
+        store = crash(store);
+    }
+    assert_eq!(store.tail(&LOG)?, tail);
+    let all = store.read(&LOG, Seq(0), Which::All, PLENTY)?.entries;
+    assert_eq!(all.len(), 200);
+    assert!(all.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1));
+    Ok(())
+}
+
+/// One write of each kind under a common name.
+fn write_some<S: Store>(store: &mut S, name: &[u8], index: u64) -> Result<Place, StoreError> {
+    let place = Writer::new(store, LOG).commit(name, index.saturating_add(1))?;
+    store.record(index, UnixMillis(1), name)?;
+    store.put(Table::Name, name, None, b"v")?;
+    Ok(place)
+}
+
+fn has_only<S: Store>(store: &S, name: &[u8], tail: Place) -> Result<(), StoreError> {
+    assert_eq!(store.tail(&LOG)?, Some(tail));
+    assert_eq!(store.find(&LOG, &sha256(b"lost"))?, None);
+    assert_eq!(store.commit(&LOG, Epoch(2))?, None);
+    let read = store.read(&LOG, Seq(0), Which::All, PLENTY)?;
+    assert_eq!(read, page(&[(tail.seq, name)], true));
+    assert_eq!(store.recorded(0, 10)?, [Recorded { time: UnixMillis(1), entry: name.to_vec() }]);
+    assert_eq!(store.get(Table::Name, name)?.as_deref(), Some(&b"v"[..]));
+    assert_eq!(store.get(Table::Name, b"lost")?, None);
+    Ok(())
+}
+
+/// Appends to one log as the relay does.
+struct Writer<'a, S> {
+    store: &'a mut S,
+    log: GroupId,
+}
+
+impl<'a, S: Store> Writer<'a, S> {
+    const fn new(store: &'a mut S, log: GroupId) -> Self {
+        Self { store, log }
+    }
+
+    fn message(&mut self, bytes: &[u8]) -> Result<Place, StoreError> {
+        self.append(bytes, None)
+    }
+
+    fn commit(&mut self, bytes: &[u8], epoch: u64) -> Result<Place, StoreError> {
+        self.append(bytes, Some(leads_to(epoch)))
+    }
+
+    fn append(&mut self, bytes: &[u8], commit: Option<CommitPoint>) -> Result<Place, StoreError> {
+        let start = Place { seq: Seq(0), log_hash: log_hash_start(&self.log) };
+        let tail = self.store.tail(&self.log)?.unwrap_or(start);
+        self.store.append(&self.log, tail.seq, &entry(bytes, tail.log_hash, commit))
+    }
+}
+
+fn entry(bytes: &[u8], before: Digest, commit: Option<CommitPoint>) -> NewEntry<'_> {
+    NewEntry { hash: sha256(bytes), before, commit, bytes }
+}
+
+fn leads_to(epoch: u64) -> CommitPoint {
+    CommitPoint { epoch: Epoch(epoch), interim: sha256(&epoch.to_be_bytes()) }
+}
+
+fn page(entries: &[(Seq, &[u8])], complete: bool) -> Page {
+    let entries = entries.iter().map(|(seq, bytes)| (*seq, bytes.to_vec())).collect();
+    Page { entries, complete }
+}
+
+fn is_conflict<T>(result: &Result<T, StoreError>, what: &str) {
+    assert!(matches!(result, Err(StoreError::Conflict(_))), "not refused: {what}");
+}

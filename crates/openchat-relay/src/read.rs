@@ -1,0 +1,120 @@
+//! Who may read what, and the relay's own signed claims.
+
+use crate::{
+    append::{AUTHOR, member},
+    group::Group,
+    outcome::{Identity, Outcome, Publish, Stop, Tailing},
+    relay::Relay,
+    store::{Limit, Store, Table, Which},
+};
+use openchat_crypto::IdentityKey;
+use openchat_pki::sign_receipt;
+use openchat_wire::{
+    Blob, Fingerprint, GroupId, GroupName, Seq,
+    limits::MAX_HEARTBEAT,
+    relay::{Answer, Receipt, Refusal, SignedReceipt},
+};
+
+impl<S: Store> Relay<S> {
+    /// Decides about `Request::ReadCommits`.
+    pub(crate) fn read_commits(
+        &mut self,
+        who: &Identity,
+        log: &GroupId,
+        after: Seq,
+    ) -> Result<Outcome, Stop> {
+        let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
+        member_or_newcomer(group, who)?;
+        let page = self.store.read(log, after, Which::Commits, Limit::READ)?;
+        let entries = page.entries.into_iter().map(|(seq, bytes)| (seq, Blob(bytes))).collect();
+        Ok(Outcome::answer(Answer::Entries { entries, complete: page.complete }))
+    }
+
+    /// Decides about `Request::Tail`.
+    pub(crate) fn tail(
+        &mut self,
+        who: &Identity,
+        log: &GroupId,
+        after: Seq,
+    ) -> Result<Outcome, Stop> {
+        let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
+        member(group, who)?;
+        let tail = Tailing { log: *log, after, end: group.tail.seq };
+        Ok(Outcome { tail: Some(tail), ..Outcome::answer(Answer::Done) })
+    }
+
+    /// Decides about `Request::Receipt`.
+    pub(crate) fn receipt(
+        &mut self,
+        who: &Identity,
+        log: &GroupId,
+        at: Option<Seq>,
+    ) -> Result<Outcome, Stop> {
+        let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
+        member_or_newcomer(group, who)?;
+        let receipt = match at {
+            None => claim(group, &self.receipt_key),
+            Some(seq) => {
+                let point = self.store.point(log, seq)?.ok_or(Refusal::NotFound)?;
+                let receipt = Receipt {
+                    group: *log,
+                    seq,
+                    log_hash: point.place.log_hash,
+                    epoch: point.commit.epoch,
+                    interim: point.commit.interim,
+                };
+                sign_receipt(&receipt, &self.receipt_key)
+            }
+        };
+        Ok(Outcome::answer(Answer::Receipt(receipt)))
+    }
+
+    /// Decides about `Request::Heartbeat`.
+    pub(crate) fn heartbeat(
+        &mut self,
+        who: &Identity,
+        log: &GroupId,
+        beat: &[u8],
+    ) -> Result<Outcome, Stop> {
+        if beat.len() > MAX_HEARTBEAT {
+            return Err(Refusal::TooLarge.into());
+        }
+        let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
+        member(group, who)?;
+        let heartbeat = group.roster.check_heartbeat(beat)?;
+        if heartbeat.author != who.fingerprint {
+            return Err(Refusal::Invalid(AUTHOR.to_owned()).into());
+        }
+        let receipt = claim(group, &self.receipt_key);
+        let publish = Publish::Heartbeat { log: *log, beat: beat.into(), receipt };
+        Ok(Outcome { publish: Some(publish), ..Outcome::answer(Answer::Done) })
+    }
+
+    /// Decides about `Request::FindGroup`.
+    pub(crate) fn find_group(&self, name: &GroupName) -> Result<Outcome, Stop> {
+        let group = self.named(name)?.ok_or(Refusal::NotFound)?;
+        Ok(Outcome::answer(Answer::Group(group)))
+    }
+
+    /// Decides about `Request::Certificate`.
+    pub(crate) fn certificate(&self, key: &Fingerprint) -> Result<Outcome, Stop> {
+        let member = self.directory(key)?.ok_or(Refusal::NotFound)?;
+        Ok(Outcome::answer(Answer::Certificate(member.certificate)))
+    }
+
+    /// The group with an open name.
+    pub(crate) fn named(&self, name: &GroupName) -> Result<Option<GroupId>, Stop> {
+        Ok(self.record(Table::GroupName, name.as_str().as_bytes())?)
+    }
+}
+
+/// Commits of an open group may be read by whoever may join it, which is whoever is enrolled.
+fn member_or_newcomer(group: &Group, who: &Identity) -> Result<(), Refusal> {
+    if group.is_open() { Ok(()) } else { member(group, who) }
+}
+
+/// The signed claim about the tail. It is signed once for each tail, however many ask.
+fn claim(group: &mut Group, key: &IdentityKey) -> SignedReceipt {
+    let claim = group.claim();
+    group.receipt.get_or_insert_with(|| sign_receipt(&claim, key)).clone()
+}

@@ -1,0 +1,185 @@
+//! The relay as a whole: one request after another, one flush for many.
+
+use crate::{
+    group::Groups,
+    outcome::{Identity, Outcome, Stop},
+    store::{Store, StoreError, Table},
+    transparency::Transparency,
+};
+use openchat_crypto::IdentityKey;
+use openchat_pki::{CertificateAuthority, ServerKeys};
+use openchat_wire::{
+    Blob, UnixMillis, decode,
+    relay::{Answer, Refusal, Request},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Bytes of a record: an invitation with the certificate it led to takes about 700.
+const MAX_RECORD: usize = 16 * 1024;
+
+/// The keys that a server signs with.
+#[derive(Debug)]
+pub struct Keys {
+    /// Issues certificates.
+    pub ca: CertificateAuthority,
+    /// Signs transparency heads.
+    pub log: IdentityKey,
+    /// Signs receipts.
+    pub relay: IdentityKey,
+}
+
+/// Decides what the server does. See the [crate](crate) for the order of calls.
+#[derive(Debug)]
+pub struct Relay<S> {
+    pub(crate) store: S,
+    pub(crate) ca: CertificateAuthority,
+    pub(crate) server_keys: Vec<u8>,
+    pub(crate) receipt_key: IdentityKey,
+    pub(crate) transparency: Transparency,
+    pub(crate) groups: Groups,
+    /// What ended the batch: nothing more is staged, and its flush fails.
+    failed: Option<StoreError>,
+    /// An earlier flush left the store in a state that nobody knows.
+    given_up: bool,
+}
+
+impl<S: Store> Relay<S> {
+    /// A relay on what the store has. Reads the whole transparency log; groups are read when
+    /// somebody asks for them.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub fn open(store: S, keys: Keys) -> Result<Self, StoreError> {
+        let Keys { ca, log, relay } = keys;
+        let public = ServerKeys::new(*log.public(), *relay.public());
+        let transparency = Transparency::load(&store, public.log_id, log)?;
+        Ok(Self {
+            store,
+            server_keys: ca.sign_server_keys(&public),
+            ca,
+            receipt_key: relay,
+            transparency,
+            groups: Groups::default(),
+            failed: None,
+            given_up: false,
+        })
+    }
+
+    /// Decides about one request. What comes of it may be told after the next [`flush`].
+    ///
+    /// After the store has failed, every answer until the flush is [`Refusal::Internal`].
+    ///
+    /// [`flush`]: Self::flush
+    pub fn handle(&mut self, who: &Identity, request: &Request, now: UnixMillis) -> Outcome {
+        let decided = self.guard(|relay| match relay.decide(who, request, now) {
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Refused(refusal)) => Ok(Outcome::refused(refusal)),
+            Err(Stop::Failed(error)) => Err(error),
+        });
+        decided.unwrap_or_else(|_| Outcome::refused(Refusal::Internal))
+    }
+
+    /// Makes everything since the last flush durable, at once.
+    ///
+    /// # Errors
+    /// Nothing of the batch may be told. If the error is [fatal](StoreError::is_fatal), the relay
+    /// is given up and the server has to stop; it is never tried again. Otherwise nothing of the
+    /// batch stands, everybody in it is to be answered [`Refusal::Internal`], and it goes on.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        if self.given_up {
+            return Err(StoreError::GivenUp);
+        }
+        let flushed = match self.failed.take() {
+            None => self.store.flush(),
+            Some(error) => self.store.rollback().and(Err(error)),
+        };
+        flushed.or_else(|error| {
+            self.given_up = error.is_fatal();
+            self.forget_batch()?;
+            Err(error)
+        })
+    }
+
+    /// The certificate authority, for the server's own certificate.
+    #[must_use]
+    pub const fn ca(&self) -> &CertificateAuthority {
+        &self.ca
+    }
+
+    /// The statement of the server's keys under the CA's signature, encoded.
+    #[must_use]
+    pub fn server_keys(&self) -> &[u8] {
+        &self.server_keys
+    }
+
+    /// The store, to read from.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store alone. What was not flushed is still staged.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    fn decide(
+        &mut self,
+        who: &Identity,
+        request: &Request,
+        now: UnixMillis,
+    ) -> Result<Outcome, Stop> {
+        match request {
+            Request::Ping => Ok(Outcome::answer(Answer::Done)),
+            Request::Head => {
+                let head = self.transparency.head(now);
+                Ok(Outcome::answer(Answer::Head(Blob(head.to_vec()))))
+            }
+            Request::FindGroup(name) => self.find_group(name),
+            Request::Certificate(key) => self.certificate(key),
+            Request::ReadCommits { log, after } => self.read_commits(who, log, *after),
+            Request::Tail { log, after } => self.tail(who, log, *after),
+            Request::Append { log, entry } => self.append(who, log, &entry.0, now),
+            Request::Receipt { log, at } => self.receipt(who, log, *at),
+            Request::Heartbeat { log, beat } => self.heartbeat(who, log, &beat.0),
+        }
+    }
+
+    /// Does one thing with the store, unless the batch is lost already, and notes if it fails.
+    pub(crate) fn guard<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.given_up {
+            return Err(StoreError::GivenUp);
+        }
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        act(self).inspect_err(|error| self.failed = Some(error.clone()))
+    }
+
+    /// A record of a table.
+    pub(crate) fn record<T: Serialize + DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.store.get(table, key)? else {
+            return Ok(None);
+        };
+        let record = decode(&bytes, MAX_RECORD);
+        record.map(Some).map_err(|_| StoreError::Corrupt("a record that does not decode"))
+    }
+
+    /// Goes back to what the store has, after a batch was lost.
+    fn forget_batch(&mut self) -> Result<(), StoreError> {
+        self.groups.clear();
+        if self.given_up {
+            return Ok(());
+        }
+        let reloaded = self.transparency.reload(&self.store);
+        reloaded.inspect_err(|_| self.given_up = true)
+    }
+}

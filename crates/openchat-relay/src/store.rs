@@ -1,0 +1,289 @@
+//! What the relay needs of a place that keeps things: logs, the transparency log, small records.
+//!
+//! # Batches
+//! Writes are staged: later reads of the same store see them, but they stand only after
+//! [`Store::flush`], all of them or none. So one flush serves everything that waits for the disk.
+//! After a write has failed with anything but a [`StoreError::Conflict`] the batch is lost, and the
+//! next call is [`Store::rollback`].
+//!
+//! # Places
+//! A store gives each entry of a log its place. Places grow and need not be dense, so a store may
+//! number entries as its backend does. One writer is assumed; compare-and-swap makes it certain.
+//!
+//! `conformance` (feature `simulation`) is the suite that every store has to pass.
+
+use openchat_roster::log_hash_next;
+use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis, limits};
+use std::{error::Error, ops::ControlFlow, sync::Arc};
+
+/// Keeps what the relay decided. See the [module](self) for what it promises.
+pub trait Store {
+    /// Puts an entry behind the one at `after`, which is [`Seq`] 0 for the first of a log.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] unless `after` is the log's tail, and for an entry or a commit's
+    /// epoch that the log already has; otherwise as the backend fails.
+    fn append(
+        &mut self,
+        log: &GroupId,
+        after: Seq,
+        entry: &NewEntry<'_>,
+    ) -> Result<Place, StoreError>;
+
+    /// Where the log has the entry with this SHA-256.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn find(&self, log: &GroupId, hash: &Digest) -> Result<Option<Seq>, StoreError>;
+
+    /// The newest entry's place; `None` if there is no such log.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn tail(&self, log: &GroupId) -> Result<Option<Place>, StoreError>;
+
+    /// The place of the commit that led to `epoch`.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn commit(&self, log: &GroupId, epoch: Epoch) -> Result<Option<Seq>, StoreError>;
+
+    /// The commit at a place; `None` if there is none or it is another kind of entry.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn point(&self, log: &GroupId, seq: Seq) -> Result<Option<Point>, StoreError>;
+
+    /// Entries behind `after`, in order, as many as `limit` allows.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn read(
+        &self,
+        log: &GroupId,
+        after: Seq,
+        which: Which,
+        limit: Limit,
+    ) -> Result<Page, StoreError>;
+
+    /// Puts an entry at the end of the transparency log, whose length `index` must be.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for another index; otherwise as the backend fails.
+    fn record(&mut self, index: u64, time: UnixMillis, entry: &[u8]) -> Result<(), StoreError>;
+
+    /// At most `max` entries of the transparency log from `index` on, with their times.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn recorded(&self, index: u64, max: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The record of a table under a key.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces the record under a key, which must be `expected` (`None`: must not exist).
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it is not; otherwise as the backend fails.
+    fn put(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<(), StoreError>;
+
+    /// Makes everything staged durable, at once. Nothing staged is an error-free no-op.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: nothing staged stands, and the store goes on. After any other error
+    /// nobody knows what stands: the store is given up, a flush is never tried again.
+    fn flush(&mut self) -> Result<(), StoreError>;
+
+    /// Forgets everything staged since the last flush.
+    ///
+    /// # Errors
+    /// As the backend fails; the store is given up then.
+    fn rollback(&mut self) -> Result<(), StoreError>;
+}
+
+/// An entry on its way into a log.
+#[derive(Debug, Clone, Copy)]
+pub struct NewEntry<'a> {
+    /// SHA-256 of the bytes, by which the same entry is known again.
+    pub hash: Digest,
+    /// The log hash at the place before.
+    pub before: Digest,
+    /// What a commit leads to; `None` for any other entry.
+    pub commit: Option<CommitPoint>,
+    /// The entry as it was received.
+    pub bytes: &'a [u8],
+}
+
+impl NewEntry<'_> {
+    /// The place `seq` with the log hash that this entry has there.
+    #[must_use]
+    pub fn at(&self, seq: Seq) -> Place {
+        Place { seq, log_hash: log_hash_next(&self.before, seq, self.bytes) }
+    }
+}
+
+/// A place in a log and the log hash there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The place.
+    pub seq: Seq,
+    /// The hash over the log up to it.
+    pub log_hash: Digest,
+}
+
+/// What a commit leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitPoint {
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// Its interim hash.
+    pub interim: Digest,
+}
+
+/// A commit in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// Where it stands.
+    pub place: Place,
+    /// What it leads to.
+    pub commit: CommitPoint,
+}
+
+/// Which entries of a log to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Commits only.
+    Commits,
+}
+
+/// How much one read may bring. One entry always comes, however large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Entries.
+    pub entries: usize,
+    /// Bytes of all entries together.
+    pub bytes: usize,
+}
+
+impl Limit {
+    /// What one answer to a peer may bring.
+    pub const READ: Self =
+        Self { entries: limits::MAX_READ_ENTRIES, bytes: limits::MAX_READ_BYTES };
+}
+
+/// Consecutive entries of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Places and bytes, in order.
+    pub entries: Vec<(Seq, Vec<u8>)>,
+    /// Nothing that was asked for stands behind the last one.
+    pub complete: bool,
+}
+
+/// Fills a page from entries in order, for stores to build on.
+#[derive(Debug)]
+pub struct PageBuilder {
+    page: Page,
+    limit: Limit,
+    bytes: usize,
+}
+
+impl PageBuilder {
+    /// A page with nothing on it: complete, until an entry does not fit.
+    #[must_use]
+    pub const fn new(limit: Limit) -> Self {
+        Self { page: Page { entries: Vec::new(), complete: true }, limit, bytes: 0 }
+    }
+
+    /// Adds the next entry, or breaks: it does not fit any more.
+    pub fn add(&mut self, seq: Seq, bytes: &[u8]) -> ControlFlow<()> {
+        let entries = &mut self.page.entries;
+        let total = self.bytes.saturating_add(bytes.len());
+        let fits = entries.len() < self.limit.entries && total <= self.limit.bytes;
+        if !fits && !entries.is_empty() {
+            self.page.complete = false;
+            return ControlFlow::Break(());
+        }
+        self.bytes = total;
+        entries.push((seq, bytes.to_vec()));
+        ControlFlow::Continue(())
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn finish(self) -> Page {
+        self.page
+    }
+}
+
+/// An entry of the transparency log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// When it was recorded.
+    pub time: UnixMillis,
+    /// Its canonical bytes.
+    pub entry: Vec<u8>,
+}
+
+/// Records that are not logs. What keys and values are is the relay's own business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Invitations to the server, by id.
+    Invitation,
+    /// Fingerprints, by the name they belong to.
+    Name,
+    /// Names and certificates, by fingerprint.
+    Member,
+    /// Group ids, by open name.
+    GroupName,
+}
+
+/// Why a store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No room on the disk. Nothing of the batch stands; reads go on, writes may succeed later.
+    #[error("the disk is full")]
+    Full,
+    /// Another server works on this store.
+    #[error("another server uses {0}")]
+    InUse(String),
+    /// Made by a newer version of this program, or by another one.
+    #[error("the store is of a kind or version that this program does not know: {0}")]
+    Version(String),
+    /// What is stored contradicts what was expected there.
+    #[error("not what was expected there: {0}")]
+    Conflict(&'static str),
+    /// What is stored is not what any relay writes.
+    #[error("damaged: {0}")]
+    Corrupt(&'static str),
+    /// An earlier error ended the use of this store.
+    #[error("given up after an earlier error")]
+    GivenUp,
+    /// The backend failed.
+    #[error("{0}")]
+    Backend(#[source] Arc<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// A backend's own error.
+    pub fn backend(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Backend(Arc::new(error))
+    }
+
+    /// Whether the server has to stop: what stands on the disk is unknown, or not understood.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Full)
+    }
+}

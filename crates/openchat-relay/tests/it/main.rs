@@ -1,0 +1,9 @@
+//! The relay from outside: what it takes, and everything that must not get past it.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod batch;
+mod commits;
+mod enrollment;
+mod entries;
+mod reading;
+mod support;

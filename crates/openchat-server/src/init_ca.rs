@@ -1,0 +1,136 @@
+//! `openchat-server init-ca`: the certificate authority and the server's keys, made once.
+
+use crate::{
+    cli::InitCaArgs,
+    clock,
+    data_dir::{DataDir, file, quoted},
+    failure::{Exit, Failure},
+    hosts, keys,
+    output::Output,
+    serve::certificate,
+};
+use openchat_pki::{AuthorityError, CertificateAuthority};
+use openchat_store_sqlite::SqliteStore;
+use openchat_wire::{Digest, UnixMillis};
+use serde_json::json;
+use std::process::ExitCode;
+use time::OffsetDateTime;
+
+/// Makes the data directory and everything in it.
+///
+/// # Errors
+/// Above all if there is a CA already: whoever pinned it could never come back.
+pub(crate) fn run(data: &DataDir, args: &InitCaArgs, output: Output) -> Result<ExitCode, Failure> {
+    data.create()?;
+    refuse_to_overwrite(data)?;
+    let (now, mut rng) = (clock::now(), clock::rng());
+    let key = keys::generate();
+    let profiles = keys::profiles(data)?;
+    let ca = CertificateAuthority::create(&args.org, key.clone(), &profiles, now, &mut rng)
+        .map_err(|error| not_certified(data, &error))?;
+
+    hosts::store(data, &args.host)?;
+    keys::store_key(data, file::RELAY_KEY, &keys::generate())?;
+    keys::store_key(data, file::LOG_KEY, &keys::generate())?;
+    let hosts = hosts::wanted(&args.host, None);
+    certificate::issue(&ca, &hosts, now)
+        .map_err(|error| not_certified(data, &error))?
+        .store(data)?;
+    create_database(data)?;
+    // The CA comes last, so that a directory without one never holds anything worth keeping.
+    keys::store_key(data, file::CA_KEY, &key)?;
+    keys::store_certificate(data, file::CA_CERTIFICATE, ca.certificate())?;
+
+    let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    report(data, &args.org, &ca, &names, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_to_overwrite(data: &DataDir) -> Result<(), Failure> {
+    let path = data.path();
+    if data.has(file::CA_KEY) && data.has(file::CA_CERTIFICATE) {
+        let message = format!(
+            "there is a certificate authority in {} already, and it is never overwritten",
+            path.display()
+        );
+        return Err(Failure::config("ca_exists", message, data.command("run")));
+    }
+    if data.has(file::CA_KEY) || data.has(file::CA_CERTIFICATE) {
+        let message = format!("{} has parts of a certificate authority", path.display());
+        let aside = path.with_extension("aside");
+        let hint = format!("mv {} {}", quoted(path), quoted(&aside));
+        return Err(Failure::config("ca_incomplete", message, hint));
+    }
+    Ok(())
+}
+
+fn create_database(data: &DataDir) -> Result<(), Failure> {
+    let path = data.join(file::DATABASE);
+    SqliteStore::open(&path).map(drop).map_err(|error| {
+        let message = format!("the database {} can't be made: {error}", path.display());
+        Failure::config("store", message, format!("ls -l {}", quoted(data.path())))
+    })
+}
+
+fn not_certified(data: &DataDir, error: &AuthorityError) -> Failure {
+    let message = format!("the certificates can't be made: {error}");
+    if matches!(error, AuthorityError::Organisation) {
+        let hint = data.command("init-ca --org NAME");
+        return Failure::new(Exit::Usage, "organisation", message, hint);
+    }
+    Failure::config("certificate", message, "look at this machine's clock, and at the profiles")
+}
+
+fn report(
+    data: &DataDir,
+    org: &str,
+    ca: &CertificateAuthority,
+    hosts: &[String],
+    output: Output,
+) -> Result<(), Failure> {
+    let valid_to = date(ca.ca().not_after());
+    let text = format!(
+        "Created CA \"{org}\"  SHA256:{}  valid to {valid_to}\n\
+         Server certificate: {} (renews itself)\n\
+         Next: {}",
+        grouped(&ca.pin()),
+        hosts.join(", "),
+        data.command("run"),
+    );
+    let object = json!({
+        "v": 1, "type": "ca", "org": org, "pin": ca.pin().to_string(), "valid_to": valid_to,
+        "hosts": hosts, "next": data.command("run")
+    });
+    output.data(&text, &object)
+}
+
+/// The day, in UTC.
+fn date(time: UnixMillis) -> String {
+    let seconds = i64::try_from(time.seconds()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .map_or_else(|_| "ever".to_owned(), |time| time.date().to_string())
+}
+
+/// Hex in groups of four, which people can compare.
+fn grouped(pin: &Digest) -> String {
+    let hex: Vec<char> = pin.to_string().chars().collect();
+    hex.chunks(4).map(String::from_iter).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_shown_in_groups() {
+        let shown = grouped(&Digest([0x7c; 32]));
+        assert!(shown.starts_with("7c7c 7c7c "));
+        assert_eq!(shown.len(), 64 + 15);
+    }
+
+    #[test]
+    fn dates_are_days() {
+        assert_eq!(date(UnixMillis(0)), "1970-01-01");
+        assert_eq!(date(UnixMillis(u64::MAX)), "ever");
+    }
+}

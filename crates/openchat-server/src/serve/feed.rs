@@ -1,0 +1,300 @@
+//! What is new in logs, on its way to the sessions that tail them.
+//!
+//! Every log that somebody tails has a [`Feed`]: its newest entries, encoded once for everybody.
+//! A session has a [`Tail`]: its own place. The relay thread adds to feeds and wakes; each session
+//! takes from behind its place at its own speed. So a slow session costs others nothing, and holds
+//! nothing but a number.
+//!
+//! Nothing is lost, doubled or reordered between store and feed, because of three facts:
+//! - the feed has every entry behind its *floor*, from the moment it exists: it begins at the
+//!   log's end, on the thread that alone adds entries, and rises only as old ones are dropped;
+//! - an entry is flushed before it is in the feed, so the store has everything up to the floor;
+//! - a session at or above the floor goes on from the feed, one below it reads the store first.
+
+use crate::serve::mailbox::Mailbox;
+use openchat_relay::{Publish, Tailing};
+use openchat_wire::{Blob, GroupId, Seq, frame::to_frame, relay::ToClient};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Bytes of recent entries kept for all logs together. A session that falls further behind reads
+/// the store; ten thousand messages fit.
+const MAX_RECENT: usize = 16 * 1024 * 1024;
+
+/// All feeds. Only the relay thread has it.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    feeds: HashMap<GroupId, Arc<Feed>>,
+    /// Where the next frame to be dropped is, and its size.
+    oldest: VecDeque<(Weak<Feed>, usize)>,
+    bytes: usize,
+    max_bytes: usize,
+    changed: Vec<Arc<Feed>>,
+    next_subscription: u64,
+    /// Feeds that make it worth looking for unused ones.
+    prune_at: usize,
+}
+
+/// The newest entries of one log, and who wants them.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    log: GroupId,
+    recent: Mutex<Recent>,
+    subscriptions: Mutex<HashMap<u64, Arc<Subscription>>>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    /// Entries behind this place are all here.
+    floor: Seq,
+    /// Place of the newest entry.
+    end: Seq,
+    /// Number of the first item, counted from the feed's beginning.
+    first: u64,
+    items: VecDeque<Item>,
+}
+
+#[derive(Debug)]
+struct Item {
+    kind: Kind,
+    /// The log's end when it was added: for an entry its own place.
+    end: Seq,
+    frame: Arc<[u8]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Entry,
+    /// Belongs to where the log was when it came.
+    Heartbeat,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    log: GroupId,
+    mailbox: Arc<Mailbox>,
+    /// The session knows that there is something new.
+    told: AtomicBool,
+}
+
+/// A session's place in a log.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    feed: Arc<Feed>,
+    subscription: Arc<Subscription>,
+    number: u64,
+    /// The last entry that was taken.
+    seq: Seq,
+    /// Number of the next item, once the feed was reached.
+    next: Option<u64>,
+}
+
+/// What a tail finds in its feed.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Frames to send, in order. Empty: nothing new.
+    Frames(Vec<Arc<[u8]>>),
+    /// Entries behind `after` are to be read from the store first.
+    Behind { after: Seq, floor: Seq },
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(MAX_RECENT)
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            feeds: HashMap::new(),
+            oldest: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+            changed: Vec::new(),
+            next_subscription: 0,
+            prune_at: 64,
+        }
+    }
+
+    /// A session begins to tail a log, at this point of the relay thread's order.
+    pub(crate) fn subscribe(&mut self, tailing: &Tailing, mailbox: &Arc<Mailbox>) -> Tail {
+        self.prune();
+        let Tailing { log, after, end } = *tailing;
+        let feed = self.feeds.entry(log).or_insert_with(|| Arc::new(Feed::new(log, end)));
+        let number = self.next_subscription;
+        self.next_subscription = number.wrapping_add(1);
+        let told = AtomicBool::new(false);
+        let subscription = Arc::new(Subscription { log, mailbox: Arc::clone(mailbox), told });
+        feed.subscriptions().insert(number, Arc::clone(&subscription));
+        // Heartbeats from before are not for this session, those from now on are.
+        let next = (after >= end).then(|| feed.recent().next());
+        Tail { feed: Arc::clone(feed), subscription, number, seq: after, next }
+    }
+
+    /// Adds something flushed to the log's feed. Call [`wake`](Self::wake) after the last one.
+    pub(crate) fn publish(&mut self, publish: Publish) {
+        let log = match &publish {
+            Publish::Entry { log, .. } | Publish::Heartbeat { log, .. } => *log,
+        };
+        let Some(feed) = self.feeds.get(&log).map(Arc::clone) else { return };
+        if feed.subscriptions().is_empty() {
+            // Nobody is left, so the feed need not follow the log any longer.
+            self.feeds.remove(&log);
+            return;
+        }
+        let len = feed.recent().push(publish);
+        self.oldest.push_back((Arc::downgrade(&feed), len));
+        self.bytes = self.bytes.saturating_add(len);
+        self.changed.push(feed);
+        self.drop_old();
+    }
+
+    /// Tells the sessions about what was published.
+    pub(crate) fn wake(&mut self) {
+        for feed in mem::take(&mut self.changed) {
+            for subscription in feed.subscriptions().values() {
+                subscription.tell();
+            }
+        }
+    }
+
+    fn drop_old(&mut self) {
+        while self.bytes > self.max_bytes {
+            let Some((feed, len)) = self.oldest.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(len);
+            if let Some(feed) = feed.upgrade() {
+                feed.recent().pop();
+            }
+        }
+    }
+
+    /// Forgets feeds of logs that nobody tails, now and then.
+    fn prune(&mut self) {
+        if self.feeds.len() >= self.prune_at {
+            self.feeds.retain(|_, feed| !feed.subscriptions().is_empty());
+            self.prune_at = self.feeds.len().saturating_mul(2).max(64);
+        }
+    }
+}
+
+impl Feed {
+    fn new(log: GroupId, end: Seq) -> Self {
+        let recent = Recent { floor: end, end, first: 0, items: VecDeque::new() };
+        Self { log, recent: Mutex::new(recent), subscriptions: Mutex::default() }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subscriptions(&self) -> MutexGuard<'_, HashMap<u64, Arc<Subscription>>> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    /// Adds the frame that all receivers get, and returns its size.
+    fn push(&mut self, publish: Publish) -> usize {
+        let (kind, message) = match publish {
+            Publish::Entry { log, seq, entry } => {
+                self.end = seq;
+                (Kind::Entry, ToClient::Entry { log, seq, entry: Blob(entry.to_vec()) })
+            }
+            Publish::Heartbeat { log, beat, receipt } => {
+                let beat = Blob(beat.to_vec());
+                (Kind::Heartbeat, ToClient::Heartbeat { log, beat, receipt })
+            }
+        };
+        let frame: Arc<[u8]> = to_frame(&message).into();
+        let len = frame.len();
+        self.items.push_back(Item { kind, end: self.end, frame });
+        len
+    }
+
+    fn pop(&mut self) {
+        if let Some(item) = self.items.pop_front() {
+            self.floor = self.floor.max(item.end);
+            self.first = self.first.saturating_add(1);
+        }
+    }
+
+    /// Number of the item that will be added next.
+    fn next(&self) -> u64 {
+        let len = u64::try_from(self.items.len()).unwrap_or(u64::MAX);
+        self.first.saturating_add(len)
+    }
+
+    /// Index of the first item that a tail at this place has not had.
+    fn index(&self, seq: Seq, next: Option<u64>) -> Option<usize> {
+        let known = next.and_then(|next| next.checked_sub(self.first));
+        match known.and_then(|index| usize::try_from(index).ok()) {
+            Some(index) => Some(index),
+            None if seq < self.floor => None,
+            None => Some(self.items.partition_point(|item| item.end <= seq)),
+        }
+    }
+}
+
+impl Subscription {
+    /// Once, until the session looks.
+    fn tell(&self) {
+        if !self.told.swap(true, Ordering::AcqRel) {
+            self.mailbox.changed(self.log);
+        }
+    }
+}
+
+impl Tail {
+    pub(crate) fn log(&self) -> GroupId {
+        self.feed.log
+    }
+
+    /// The next frames, `budget` bytes of them or a little more.
+    pub(crate) fn take(&mut self, budget: usize) -> Found {
+        // First this, then the look: whatever is added after the look is told again.
+        self.subscription.told.store(false, Ordering::Release);
+        let recent = self.feed.recent();
+        let Some(index) = recent.index(self.seq, self.next) else {
+            return Found::Behind { after: self.seq, floor: recent.floor };
+        };
+        let (mut frames, mut bytes, mut next) = (Vec::new(), 0_usize, index);
+        for item in recent.items.range(index.min(recent.items.len())..) {
+            if bytes >= budget {
+                break;
+            }
+            next = next.saturating_add(1);
+            if item.kind == Kind::Entry && item.end <= self.seq {
+                // Asked for from a later place on.
+                continue;
+            }
+            self.seq = self.seq.max(item.end);
+            bytes = bytes.saturating_add(item.frame.len());
+            frames.push(Arc::clone(&item.frame));
+        }
+        let next = u64::try_from(next).ok();
+        self.next = next.map(|next| recent.first.saturating_add(next));
+        Found::Frames(frames)
+    }
+
+    /// Entries up to here came from the store.
+    pub(crate) fn caught_up(&mut self, seq: Seq) {
+        self.seq = self.seq.max(seq);
+        self.next = None;
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.feed.subscriptions().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

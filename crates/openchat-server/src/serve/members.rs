@@ -1,0 +1,87 @@
+//! Who is registered, as the transparency log says: in memory, because every handshake asks.
+
+use openchat_pki::Entry;
+use openchat_relay::{Identity, Store, StoreError};
+use openchat_wire::{Fingerprint, Name};
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+/// Entries read at once.
+const LOAD: usize = 1_024;
+
+/// Names by their registered key. About 100 bytes a member.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    names: RwLock<HashMap<Fingerprint, Name>>,
+}
+
+impl Members {
+    /// Whether the transparency log has this key under this name.
+    pub(crate) fn has(&self, who: &Identity) -> bool {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(&who.fingerprint) == Some(&who.name)
+    }
+
+    /// Reads on from the entry `index`, and returns the index of the next one to read.
+    ///
+    /// # Errors
+    /// As the store fails, or if an entry is none: then nobody can say who is a member.
+    pub(crate) fn learn(&self, store: &impl Store, mut index: u64) -> Result<u64, StoreError> {
+        loop {
+            let entries = store.recorded(index, LOAD)?;
+            for recorded in &entries {
+                let entry = Entry::decode(&recorded.entry)
+                    .map_err(|_| StoreError::Corrupt("an entry of the transparency log"))?;
+                self.note(entry);
+                index = index.saturating_add(1);
+            }
+            if entries.len() < LOAD {
+                return Ok(index);
+            }
+        }
+    }
+
+    fn note(&self, entry: Entry) {
+        match entry {
+            Entry::Issue { name, fingerprint, .. } => {
+                let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+                // One key has one name for ever: the first entry wins.
+                names.entry(fingerprint).or_insert(name);
+            }
+            Entry::GroupName { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openchat_pki::Serial;
+    use openchat_wire::UnixMillis;
+
+    fn issue(name: &str, key: u8) -> Entry {
+        Entry::Issue {
+            name: name.parse().unwrap(),
+            fingerprint: Fingerprint([key; 32]),
+            serial: openchat_wire::decode::<Serial>(&[0x40; 16], 16).unwrap(),
+            not_after: UnixMillis(0),
+        }
+    }
+
+    fn who(name: &str, key: u8) -> Identity {
+        Identity { name: name.parse().unwrap(), fingerprint: Fingerprint([key; 32]) }
+    }
+
+    #[test]
+    fn a_name_and_its_key_go_together() {
+        let members = Members::default();
+        members.note(issue("bob", 1));
+        members.note(issue("mallory", 2));
+        assert!(members.has(&who("bob", 1)));
+        assert!(!members.has(&who("bob", 2)) && !members.has(&who("bob", 3)));
+        members.note(issue("mallory", 1));
+        assert!(members.has(&who("bob", 1)) && !members.has(&who("mallory", 1)));
+    }
+}

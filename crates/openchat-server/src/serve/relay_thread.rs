@@ -1,0 +1,239 @@
+//! The one thread that decides: it owns the relay, takes all jobs that wait, makes everything they
+//! change durable with one flush, and only then tells anybody.
+
+use crate::{
+    clock,
+    serve::{
+        certificate::{self, ServerIdentity},
+        feed::Hub,
+        mailbox::{Letter, Mailbox},
+        members::Members,
+    },
+};
+use openchat_pki::{AuthorityError, HostName};
+use openchat_relay::{EnrollOutcome, Identity, Invited, Outcome, Relay, StoreError};
+use openchat_store_sqlite::SqliteStore;
+use openchat_wire::{
+    Name, UnixMillis,
+    enroll::{EnrollRefusal, EnrollRequest},
+    frame::to_frame,
+    limits::MAX_TAILS,
+    relay::{Answer, Refusal, ToClient, ToServer},
+};
+use std::{io, sync::Arc, thread};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+/// Jobs that wait; who has more to ask waits with it.
+const QUEUE: usize = 1_024;
+
+/// Jobs of one flush: enough to share it among many, few enough that the first soon hears.
+const MAX_BATCH: usize = 256;
+
+/// When to ask again after an answer found no room.
+const RETRY_MS: u32 = 1_000;
+
+/// Something to be decided.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Request(Asked),
+    Enroll(EnrollRequest, oneshot::Sender<EnrollOutcome>),
+    Invite(Name, oneshot::Sender<Result<Invited, StoreError>>),
+    /// A new certificate for the server itself.
+    Certify(Vec<HostName>, oneshot::Sender<Result<ServerIdentity, AuthorityError>>),
+    /// The last one.
+    Stop,
+}
+
+/// A session's request.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) who: Arc<Identity>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) frame: ToServer,
+    /// Given back when the answer is written.
+    pub(crate) window: OwnedSemaphorePermit,
+}
+
+/// Decided, but not yet to be told.
+#[derive(Debug)]
+enum Decided {
+    Request { mailbox: Arc<Mailbox>, id: u32, outcome: Outcome, window: OwnedSemaphorePermit },
+    Enroll(EnrollOutcome, oneshot::Sender<EnrollOutcome>),
+    Invite(Result<Invited, StoreError>, oneshot::Sender<Result<Invited, StoreError>>),
+}
+
+/// Where jobs are put.
+#[derive(Debug, Clone)]
+pub(crate) struct Jobs(mpsc::Sender<Job>);
+
+impl Jobs {
+    /// Whether the relay still takes jobs.
+    pub(crate) async fn put(&self, job: Job) -> bool {
+        self.0.send(job).await.is_ok()
+    }
+
+    /// Puts a job and waits for what comes of it; `None` if the relay has ended.
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        self.put(job(sender)).await;
+        answer.await.ok()
+    }
+}
+
+/// Tells that the thread has ended, and how.
+pub(crate) type End = oneshot::Receiver<Result<(), StoreError>>;
+
+/// Starts the thread.
+///
+/// # Errors
+/// If the system starts none.
+pub(crate) fn spawn(
+    relay: Relay<SqliteStore>,
+    members: Arc<Members>,
+    known: u64,
+) -> io::Result<(Jobs, End)> {
+    let (jobs, queue) = mpsc::channel(QUEUE);
+    let (ended, end) = oneshot::channel();
+    let thread = RelayThread { relay, hub: Hub::default(), members, known };
+    thread::Builder::new().name("relay".to_owned()).spawn(move || {
+        // Nobody to tell means that the process ends already.
+        let _ = ended.send(thread.run(queue));
+    })?;
+    Ok((Jobs(jobs), end))
+}
+
+struct RelayThread {
+    relay: Relay<SqliteStore>,
+    hub: Hub,
+    members: Arc<Members>,
+    /// Entries of the transparency log that `members` has.
+    known: u64,
+}
+
+impl RelayThread {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) -> Result<(), StoreError> {
+        while let Some(first) = queue.blocking_recv() {
+            let batch = waiting(first, &mut queue);
+            let stops = batch.iter().any(|job| matches!(job, Job::Stop));
+            self.work(batch)?;
+            if stops {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides, makes durable, tells.
+    fn work(&mut self, batch: Vec<Job>) -> Result<(), StoreError> {
+        let now = clock::now();
+        let decided: Vec<Decided> =
+            batch.into_iter().filter_map(|job| self.decide(job, now)).collect();
+        match self.relay.flush() {
+            Ok(()) => self.tell(decided),
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, jobs = decided.len(), "nothing of a batch could be stored");
+                self.tell(decided.into_iter().map(|decided| decided.lost(&error)).collect())
+            }
+        }
+    }
+
+    fn decide(&mut self, job: Job, now: UnixMillis) -> Option<Decided> {
+        match job {
+            Job::Request(Asked { who, mailbox, frame, window }) => {
+                let outcome = self.relay.handle(&who, &frame.request, now);
+                Some(Decided::Request { mailbox, id: frame.id, outcome, window })
+            }
+            Job::Enroll(request, reply) => {
+                let outcome = self.relay.enroll(&request, now, &mut clock::rng());
+                Some(Decided::Enroll(outcome, reply))
+            }
+            Job::Invite(name, reply) => {
+                Some(Decided::Invite(self.relay.invite(&name, now, &mut clock::rng()), reply))
+            }
+            Job::Certify(hosts, reply) => {
+                // Stored by the one who asks; without it the old one is shown for longer.
+                let _ = reply.send(certificate::issue(self.relay.ca(), &hosts, now));
+                None
+            }
+            Job::Stop => None,
+        }
+    }
+
+    fn tell(&mut self, decided: Vec<Decided>) -> Result<(), StoreError> {
+        for decided in decided {
+            match decided {
+                Decided::Request { mailbox, id, outcome, window } => {
+                    self.answer(&mailbox, id, outcome, window);
+                }
+                Decided::Enroll(outcome, reply) => {
+                    // Known before the device is told, so that it may come back at once.
+                    self.known = self.members.learn(self.relay.store(), self.known)?;
+                    // A device that went away asks again.
+                    let _ = reply.send(outcome);
+                }
+                Decided::Invite(invited, reply) => drop(reply.send(invited)),
+            }
+        }
+        self.hub.wake();
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        mailbox: &Arc<Mailbox>,
+        id: u32,
+        outcome: Outcome,
+        window: OwnedSemaphorePermit,
+    ) {
+        let Outcome { mut answer, publish, mut tail } = outcome;
+        if let Some(publish) = publish {
+            self.hub.publish(publish);
+        }
+        if tail.is_some_and(|tail| !mailbox.may_tail(&tail.log)) {
+            tail = None;
+            answer = Err(Refusal::Invalid(format!("more than {MAX_TAILS} logs at once")));
+        }
+        mailbox.put(Letter::Answer(fitting(mailbox, id, answer), window));
+        if let Some(tail) = tail {
+            mailbox.put(Letter::Tail(self.hub.subscribe(&tail, mailbox)));
+        }
+    }
+}
+
+/// All that waits, up to a batch.
+fn waiting(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut batch = vec![first];
+    while batch.len() < MAX_BATCH
+        && let Ok(job) = queue.try_recv()
+    {
+        batch.push(job);
+    }
+    batch
+}
+
+/// The answer's frame. One that finds no room is held back: asked again, it is given again.
+fn fitting(mailbox: &Mailbox, id: u32, answer: Result<Answer, Refusal>) -> Vec<u8> {
+    let frame = to_frame(&ToClient::Answer { id, answer });
+    if mailbox.has_room(frame.len()) {
+        return frame;
+    }
+    to_frame(&ToClient::Answer { id, answer: Err(Refusal::Paced { retry_ms: RETRY_MS }) })
+}
+
+impl Decided {
+    /// The same, when nothing of its batch stands.
+    fn lost(self, error: &StoreError) -> Self {
+        match self {
+            Self::Request { mailbox, id, window, .. } => {
+                let outcome = Outcome { answer: Err(Refusal::Internal), publish: None, tail: None };
+                Self::Request { mailbox, id, outcome, window }
+            }
+            Self::Enroll(_, reply) => {
+                let (answer, reason) = (Err(EnrollRefusal::Internal), error.clone().into());
+                Self::Enroll(EnrollOutcome { answer, reason }, reply)
+            }
+            Self::Invite(_, reply) => Self::Invite(Err(error.clone()), reply),
+        }
+    }
+}

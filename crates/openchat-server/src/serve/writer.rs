@@ -1,0 +1,149 @@
+//! The writing half of a session: answers first, then a piece of each tail in turn.
+
+use crate::serve::{
+    feed::{Found, Tail},
+    mailbox::{Letter, Mail, Mailbox, Parting},
+    readers::Readers,
+    session::Ended,
+};
+use openchat_wire::{Blob, GroupId, Seq, frame::to_frame, limits::IDLE_TIMEOUT, relay::ToClient};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::OwnedSemaphorePermit,
+    time::timeout,
+};
+
+/// Bytes of one tail before it is another's turn, and before new answers are looked for.
+const PIECE: usize = 64 * 1024;
+
+/// Writes for a session until the connection ends; returns why it did.
+pub(crate) async fn run(
+    out: impl AsyncWrite + Unpin,
+    mailbox: &Mailbox,
+    readers: &Readers,
+) -> Ended {
+    let mut writer = Writer { out, readers, tails: HashMap::new(), ready: VecDeque::new() };
+    loop {
+        let mail = if writer.ready.is_empty() { mailbox.wait().await } else { mailbox.take() };
+        let parting = mail.parting;
+        if let Err(ended) = writer.turn(mail).await {
+            return ended;
+        }
+        if let Some(parting) = parting {
+            // The other side may be gone already, which ends the connection as well.
+            let _ = writer.part(parting).await;
+            return Ended::Parted;
+        }
+    }
+}
+
+struct Writer<'a, W> {
+    out: W,
+    readers: &'a Readers,
+    tails: HashMap<GroupId, Tail>,
+    /// Tails that may have something, each once.
+    ready: VecDeque<GroupId>,
+}
+
+/// What is written at once. The window's places come back when it is.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    window: Vec<OwnedSemaphorePermit>,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<'_, W> {
+    /// All answers, and a piece of one tail.
+    async fn turn(&mut self, mail: Mail) -> Result<(), Ended> {
+        let mut piece = Piece::default();
+        for letter in mail.letters {
+            match letter {
+                Letter::Answer(frame, window) => {
+                    piece.bytes.extend_from_slice(&frame);
+                    piece.window.push(window);
+                }
+                Letter::Tail(tail) => {
+                    let log = tail.log();
+                    self.tails.insert(log, tail);
+                    self.is_ready(log);
+                }
+            }
+        }
+        mail.changed.into_iter().for_each(|log| self.is_ready(log));
+        if let Some(log) = self.ready.pop_front() {
+            self.follow(log, &mut piece.bytes).await?;
+        }
+        self.write(&piece.bytes).await?;
+        drop(piece.window);
+        Ok(())
+    }
+
+    fn is_ready(&mut self, log: GroupId) {
+        if !self.ready.contains(&log) {
+            self.ready.push_back(log);
+        }
+    }
+
+    /// Adds the next piece of a tail, and queues it again unless that was all.
+    async fn follow(&mut self, log: GroupId, bytes: &mut Vec<u8>) -> Result<(), Ended> {
+        let Some(tail) = self.tails.get_mut(&log) else { return Ok(()) };
+        match tail.take(PIECE) {
+            Found::Frames(frames) if frames.is_empty() => return Ok(()),
+            Found::Frames(frames) => {
+                for frame in &frames {
+                    bytes.extend_from_slice(frame);
+                }
+            }
+            Found::Behind { after, floor } => {
+                let reached = catch_up(self.readers, log, (after, floor), bytes).await?;
+                tail.caught_up(reached);
+            }
+        }
+        self.is_ready(log);
+        Ok(())
+    }
+
+    async fn part(&mut self, parting: Parting) -> io::Result<()> {
+        if let Parting::Saying(goodbye) = parting {
+            self.out.write_all(&to_frame(&ToClient::Goodbye(goodbye))).await?;
+        }
+        self.out.shutdown().await
+    }
+
+    /// Writes as fast as the other side takes it. Progress counts, not the whole.
+    async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+        while !bytes.is_empty() {
+            let written = timeout(IDLE_TIMEOUT, self.out.write(bytes)).await;
+            let written = written.map_err(|_| Ended::Stalled)??;
+            bytes = bytes.get(written..).filter(|_| written > 0).ok_or(Ended::Closed)?;
+        }
+        Ok(timeout(IDLE_TIMEOUT, self.out.flush()).await.map_err(|_| Ended::Stalled)??)
+    }
+}
+
+/// Entries behind `after` from the store. The whole page counts when it is complete: what was
+/// flushed before the floor was looked at is in it.
+async fn catch_up(
+    readers: &Readers,
+    log: GroupId,
+    (after, floor): (Seq, Seq),
+    bytes: &mut Vec<u8>,
+) -> Result<Seq, Ended> {
+    let page = readers.read(log, after).await.map_err(|error| {
+        tracing::error!(%error, %log, "a log can't be read");
+        Ended::Failed
+    })?;
+    let mut reached = if page.complete { floor } else { after };
+    for (seq, entry) in page.entries {
+        reached = reached.max(seq);
+        bytes.extend_from_slice(&to_frame(&ToClient::Entry { log, seq, entry: Blob(entry) }));
+    }
+    Ok(reached)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! The trace: diagnostics on stderr, for the operator.
+
+use crate::{
+    cli::{Color, Global, LogFormat},
+    failure::Failure,
+    output::Background,
+};
+use std::io::{self, IsTerminal};
+use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt};
+
+/// Sends the trace to stderr from now on. Keep what is returned, to wait for it at the end.
+///
+/// # Errors
+/// If the system starts no thread, or another trace was started before.
+pub(crate) fn start(global: &Global, format: LogFormat) -> Result<Background, Failure> {
+    let told = |lines| format!("{lines} lines of the trace were lost\n");
+    let failed = |e: &dyn std::error::Error| Failure::system("can't trace", &e, "ulimit -a");
+    let background = Background::spawn("trace", io::stderr(), told).map_err(|e| failed(&e))?;
+    let lines = background.lines();
+    let layer = fmt::layer().with_writer(move || lines.clone()).with_target(false);
+    let layer = match format {
+        LogFormat::Text => layer.with_ansi(colourful(global.color)).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    let subscriber = Registry::default().with(layer.with_filter(level(global)));
+    tracing::subscriber::set_global_default(subscriber).map_err(|e| failed(&e))?;
+    Ok(background)
+}
+
+/// Our own modules speak; the libraries have nothing to say below warnings.
+fn level(global: &Global) -> LevelFilter {
+    match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::INFO,
+        (_, 1) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
+fn colourful(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Clients that speak raw TLS to a server, and frames in it.
+
+use crate::server::Server;
+use openchat_crypto::IdentityKey;
+use openchat_wire::{
+    enroll,
+    frame::{FrameDecoder, to_frame},
+    relay::{self, Answer, Refusal, Request, ToClient, ToServer},
+};
+use rustls::{
+    AlertDescription, ClientConfig, RootCertStore, SignatureScheme,
+    client::ResolvesClientCert,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    sign::CertifiedKey,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A certificate, and the key to prove it with, which need not belong together.
+pub(crate) struct Device {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: IdentityKey,
+}
+
+/// A TLS connection.
+pub(crate) struct Connection {
+    stream: TlsStream<TcpStream>,
+    received: Vec<u8>,
+}
+
+impl Server {
+    pub(crate) async fn connect(&self, device: &Device) -> Connection {
+        self.dial(&[relay::ALPN], Some(device)).await.unwrap()
+    }
+
+    pub(crate) async fn connect_to_enroll(&self) -> Connection {
+        self.dial(&[enroll::ALPN], None).await.unwrap()
+    }
+
+    /// How the server refuses a member with this certificate.
+    pub(crate) async fn refuses(&self, device: Option<&Device>) -> AlertDescription {
+        self.alert(&[relay::ALPN], device).await
+    }
+
+    /// The alert that ends a connection, during the handshake or after it.
+    pub(crate) async fn alert(&self, alpn: &[&[u8]], device: Option<&Device>) -> AlertDescription {
+        let error = match self.dial(alpn, device).await {
+            Ok(mut connection) => {
+                // As a client does that takes itself for accepted.
+                let _ = connection.stream.write_all(&ping(1)).await;
+                connection.stream.read_u8().await.unwrap_err()
+            }
+            Err(error) => error,
+        };
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) => *alert,
+            _ => panic!("{error:?}"),
+        }
+    }
+
+    pub(crate) async fn dial(
+        &self,
+        alpn: &[&[u8]],
+        device: Option<&Device>,
+    ) -> io::Result<Connection> {
+        self.dial_as("127.0.0.1", alpn, device).await
+    }
+
+    /// Connects, and accepts only a server that the CA certified for `host`.
+    pub(crate) async fn dial_as(
+        &self,
+        host: &'static str,
+        alpn: &[&[u8]],
+        device: Option<&Device>,
+    ) -> io::Result<Connection> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.place.certificate("ca.crt")).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match device {
+            None => builder.with_no_client_auth(),
+            Some(device) => builder.with_client_cert_resolver(Arc::new(device.shown())),
+        };
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        let tcp = self.tcp().await;
+        let name = ServerName::try_from(host).unwrap();
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+        let stream = timeout(PATIENCE, connecting).await.unwrap()?;
+        Ok(Connection { stream, received: Vec::new() })
+    }
+
+    pub(crate) async fn tcp(&self) -> TcpStream {
+        let tcp = TcpStream::connect(&self.address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        tcp
+    }
+}
+
+impl Connection {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// The next frame; `None` when the server has ended the connection properly.
+    pub(crate) async fn receive<T: Serialize + DeserializeOwned>(&mut self) -> Option<T> {
+        loop {
+            let mut decoder = FrameDecoder::new(4_000_000);
+            decoder.push(&self.received);
+            if let Some(frame) = decoder.next_frame().unwrap() {
+                self.received.drain(..to_frame(&frame).len());
+                return Some(frame);
+            }
+            let mut chunk = [0; 16_384];
+            let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.unwrap().unwrap();
+            if read == 0 {
+                return None;
+            }
+            self.received.extend_from_slice(&chunk[..read]);
+        }
+    }
+
+    pub(crate) async fn ask(&mut self, request: Request) -> Result<Answer, Refusal> {
+        self.send(&to_frame(&ToServer { id: 7, request })).await;
+        match self.receive().await {
+            Some(ToClient::Answer { id: 7, answer }) => answer,
+            frame => panic!("{frame:?}"),
+        }
+    }
+
+    /// Whether the server answers.
+    pub(crate) async fn is_served(&mut self) -> bool {
+        self.ask(Request::Ping).await == Ok(Answer::Done)
+    }
+
+    pub(crate) fn tickets(&self) -> u32 {
+        self.stream.get_ref().1.tls13_tickets_received()
+    }
+}
+
+pub(crate) fn ping(id: u32) -> Vec<u8> {
+    to_frame(&ToServer { id, request: Request::Ping })
+}
+
+impl Device {
+    fn shown(&self) -> Shown {
+        let der = PrivatePkcs8KeyDer::from(self.key.to_pkcs8().to_vec());
+        let key = aws_lc_rs::sign::any_ecdsa_type(&PrivateKeyDer::Pkcs8(der)).unwrap();
+        Shown(Arc::new(CertifiedKey::new(vec![self.certificate.clone()], key)))
+    }
+}
+
+/// Shows a certificate, whatever the server asks for.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}

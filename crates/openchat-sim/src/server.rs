@@ -1,0 +1,175 @@
+//! The real server in a place of its own.
+
+use crate::{PATIENCE, Person, program, run};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// `openchat-server run` over a CA made for one test.
+#[derive(Debug)]
+pub struct Server {
+    place: TempDir,
+    address: String,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// Makes a CA and runs the server on a free port of this machine.
+    ///
+    /// # Panics
+    /// If either fails.
+    #[must_use]
+    pub fn start() -> Self {
+        // With a space, because people have such paths.
+        let place = tempfile::Builder::new().prefix("openchat test ").tempdir();
+        let place = place.expect("a temporary place");
+        let mut server = Self { place, address: "127.0.0.1:0".to_owned(), process: None };
+        let _ = run(server.command().args(["init-ca", "--org", "Test"]));
+        server.run();
+        server
+    }
+
+    /// Runs the server again at the address it had before.
+    ///
+    /// # Panics
+    /// If it is running, or does not come up.
+    pub fn run(&mut self) {
+        assert!(self.process.is_none(), "the server is running");
+        let mut process = self
+            .command()
+            .args(["run", "--listen", &self.address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(self.open_console())
+            .spawn()
+            .expect("the server starts");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        self.process = Some(process);
+        self.address = self.ready(stdout);
+    }
+
+    /// `ADDRESS:PORT` where it listens; the same after every restart.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The folder with its CA, database and admin socket.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.place.path().join("server")
+    }
+
+    /// The folder for everything of this test, people's homes too.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// All it printed since it first started, after its `ready` lines.
+    ///
+    /// # Panics
+    /// If that can't be read.
+    #[must_use]
+    pub fn console(&self) -> String {
+        let bytes = std::fs::read(self.console_file()).expect("the console is a file");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The file that [`Self::console`] reads.
+    #[must_use]
+    pub fn console_file(&self) -> PathBuf {
+        self.place.path().join("console")
+    }
+
+    /// `openchat-server` with this server's data.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = program("openchat-server");
+        command.env("OPENCHAT_SERVER_HOME", self.data());
+        command
+    }
+
+    /// Somebody of this name who has a certificate of this server's CA, by the admin socket.
+    ///
+    /// # Panics
+    /// If the enrollment fails.
+    #[must_use]
+    pub fn enroll(&self, name: &str) -> Person {
+        let person = Person::new(name, self);
+        let _ = run(person.command().args(["enroll", "--name", name]));
+        person
+    }
+
+    /// Kills it with `SIGKILL`: no goodbye, nothing flushed.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("the server is running");
+        process.kill().expect("it can be killed");
+        process.wait().expect("it can be waited for");
+    }
+
+    /// Asks it to stop with `SIGTERM`, and waits until it has.
+    ///
+    /// # Panics
+    /// If it is not running, or takes too long.
+    pub fn stop(&mut self) -> ExitStatus {
+        let process = self.process.take().expect("the server is running");
+        let _ = run(Command::new("sh").args(["-c", &format!("kill -TERM {}", process.id())]));
+        wait(process)
+    }
+
+    /// The address on the first line of stdout; later lines go to the console.
+    fn ready(&self, stdout: impl std::io::Read + Send + 'static) -> String {
+        let (sender, first_line) = mpsc::channel();
+        let mut console = self.open_console();
+        thread::spawn(move || {
+            let mut stdout = BufReader::new(stdout);
+            let mut line = String::new();
+            let _ = stdout.read_line(&mut line);
+            let _ = sender.send(line);
+            std::io::copy(&mut stdout, &mut console)
+        });
+        let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("ready"), Some(address)) => address.to_owned(),
+            _ => panic!("the server said {line:?}\n{}", self.console()),
+        }
+    }
+
+    fn open_console(&self) -> File {
+        let file = OpenOptions::new().create(true).append(true).open(self.console_file());
+        file.expect("the console can be written")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Waits for a process to end by itself.
+pub(crate) fn wait(mut process: Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = process.try_wait().expect("it can be waited for") {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = process.kill();
+            panic!("process {} did not end", process.id());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}

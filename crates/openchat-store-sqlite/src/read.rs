@@ -1,0 +1,70 @@
+//! Reading entries of a log, by the store itself and by those who only catch up.
+
+use crate::{
+    connection,
+    convert::{failed, integer, number},
+};
+use openchat_relay::{
+    Limit, Page, StoreError,
+    store::{PageBuilder, Which},
+};
+use openchat_wire::{GroupId, Seq};
+use rusqlite::{Connection, params};
+use std::path::Path;
+
+/// A connection of its own that sees what is flushed and can't write. It may be moved to another
+/// thread, and any number of them may read at once without holding up the store.
+#[derive(Debug)]
+pub struct SqliteReader(Connection);
+
+impl SqliteReader {
+    /// A reader of the database in this file, whether or not a server works on it.
+    ///
+    /// # Errors
+    /// As SQLite fails; there has to be a database.
+    pub fn open(database: &Path) -> Result<Self, StoreError> {
+        connection::reader(database).map(Self)
+    }
+
+    /// Entries behind `after`, in order, as many as `limit` allows.
+    ///
+    /// # Errors
+    /// As SQLite fails.
+    pub fn read(&self, log: &GroupId, after: Seq, limit: Limit) -> Result<Page, StoreError> {
+        read(&self.0, log, after, Which::All, limit)
+    }
+}
+
+const ALL: &str = "
+    SELECT seq, bytes FROM entries
+    WHERE log = (SELECT id FROM logs WHERE name = ?1) AND seq > ?2 ORDER BY seq";
+
+const COMMITS: &str = "
+    SELECT seq, bytes FROM entries INDEXED BY commits_by_place
+    WHERE log = (SELECT id FROM logs WHERE name = ?1) AND seq > ?2 AND epoch IS NOT NULL
+    ORDER BY seq";
+
+pub(crate) fn read(
+    connection: &Connection,
+    log: &GroupId,
+    after: Seq,
+    which: Which,
+    limit: Limit,
+) -> Result<Page, StoreError> {
+    let query = match which {
+        Which::All => ALL,
+        Which::Commits => COMMITS,
+    };
+    let mut statement = connection.prepare_cached(query).map_err(failed)?;
+    let mut rows = statement.query(params![log.0, integer(after.0)]).map_err(failed)?;
+    let mut page = PageBuilder::new(limit);
+    while let Some(row) = rows.next().map_err(failed)? {
+        let seq = Seq(number(row.get(0).map_err(failed)?)?);
+        let bytes = row.get_ref(1).map_err(failed)?;
+        let bytes = bytes.as_blob().map_err(|_| StoreError::Corrupt("an entry without bytes"))?;
+        if page.add(seq, bytes).is_break() {
+            break;
+        }
+    }
+    Ok(page.finish())
+}

@@ -1,0 +1,349 @@
+//! The store: one connection, one transaction a batch.
+
+use crate::{
+    SqliteReader, connection,
+    convert::{failed, failed_or_conflict, integer, number},
+    read::read,
+};
+use openchat_relay::{
+    Limit, Page, Store, StoreError,
+    store::{CommitPoint, NewEntry, Place, Point, Recorded, Table, Which},
+};
+use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _, Row, hooks::Wal, params};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+};
+
+/// Pages of the write-ahead log after which they are copied into the database: 4 MiB, as SQLite
+/// does by itself.
+const CHECKPOINT_PAGES: i32 = 1_000;
+
+/// The relay's store in an SQLite database, which it alone writes to.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+    /// Length of the write-ahead log in pages, after the last commit.
+    log_pages: Arc<AtomicI32>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// The store in this file, made if need be and readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another server works on it, [`StoreError::Version`] if this
+    /// program does not know what it is, otherwise as SQLite fails.
+    pub fn open(database: &Path) -> Result<Self, StoreError> {
+        let lock = connection::lock(database)?;
+        let mut connection = connection::writer(database)?;
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&log_pages);
+        let hook = move |_: &mut Wal, pages| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(failed)?;
+        Ok(Self { connection, path: database.to_owned(), log_pages, _lock: lock })
+    }
+
+    /// A further connection for reading what is flushed.
+    ///
+    /// # Errors
+    /// As SQLite fails.
+    pub fn reader(&self) -> Result<SqliteReader, StoreError> {
+        SqliteReader::open(&self.path)
+    }
+
+    /// The connection inside the batch's transaction, which the first write begins.
+    fn writing(&self) -> Result<&Connection, StoreError> {
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        }
+        Ok(&self.connection)
+    }
+
+    fn begin_log(&self, log: &GroupId) -> Result<(), StoreError> {
+        const LOG: &str = "INSERT OR IGNORE INTO logs (name) VALUES (?1)";
+        let mut statement = self.writing()?.prepare_cached(LOG).map_err(failed)?;
+        statement.execute([log.0]).map_err(failed).map(drop)
+    }
+
+    /// Copies the write-ahead log into the database once it is long. Nobody is waited for: what a
+    /// reader still needs stays. A disk without room for it may have some later.
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        if self.log_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+            return Ok(());
+        }
+        let copied = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .map_err(failed);
+        match copied {
+            Err(StoreError::Full) => Ok(()),
+            copied => copied,
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(
+        &mut self,
+        log: &GroupId,
+        after: Seq,
+        entry: &NewEntry<'_>,
+    ) -> Result<Place, StoreError> {
+        const ENTRY: &str = "
+            INSERT INTO entries (log, seq, hash, log_hash, epoch, interim, bytes)
+            VALUES ((SELECT id FROM logs WHERE name = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+        let tail = self.tail(log)?.map_or(Seq(0), |tail| tail.seq);
+        if tail != after {
+            return Err(StoreError::Conflict("the log's tail"));
+        }
+        let place = entry.at(tail.next());
+        if tail == Seq(0) {
+            self.begin_log(log)?;
+        }
+        let mut statement = self.writing()?.prepare_cached(ENTRY).map_err(failed)?;
+        let row = params![
+            log.0,
+            integer(place.seq.0),
+            entry.hash.0,
+            place.log_hash.0,
+            entry.commit.map(|commit| integer(commit.epoch.0)),
+            entry.commit.map(|commit| commit.interim.0),
+            entry.bytes,
+        ];
+        let inserted = statement.execute(row);
+        inserted.map_err(|error| failed_or_conflict(error, "an entry or epoch of the log"))?;
+        Ok(place)
+    }
+
+    fn find(&self, log: &GroupId, hash: &Digest) -> Result<Option<Seq>, StoreError> {
+        const FIND: &str = "
+            SELECT seq FROM entries
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) AND hash = ?2";
+        let mut statement = self.connection.prepare_cached(FIND).map_err(failed)?;
+        let seq = statement.query_row(params![log.0, hash.0], |row| row.get(0)).optional();
+        seq.map_err(failed)?.map(|seq| number(seq).map(Seq)).transpose()
+    }
+
+    fn tail(&self, log: &GroupId) -> Result<Option<Place>, StoreError> {
+        const TAIL: &str = "
+            SELECT seq, log_hash FROM entries
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) ORDER BY seq DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(TAIL).map_err(failed)?;
+        statement.query_row([log.0], |row| Ok(place(row))).optional().map_err(failed)?.transpose()
+    }
+
+    fn commit(&self, log: &GroupId, epoch: Epoch) -> Result<Option<Seq>, StoreError> {
+        const COMMIT: &str = "
+            SELECT seq FROM entries
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) AND epoch = ?2";
+        let mut statement = self.connection.prepare_cached(COMMIT).map_err(failed)?;
+        let seq =
+            statement.query_row(params![log.0, integer(epoch.0)], |row| row.get(0)).optional();
+        seq.map_err(failed)?.map(|seq| number(seq).map(Seq)).transpose()
+    }
+
+    fn point(&self, log: &GroupId, seq: Seq) -> Result<Option<Point>, StoreError> {
+        const POINT: &str = "
+            SELECT seq, log_hash, epoch, interim FROM entries
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) AND seq = ?2 AND epoch IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(POINT).map_err(failed)?;
+        let found = statement.query_row(params![log.0, integer(seq.0)], |row| Ok(point(row)));
+        found.optional().map_err(failed)?.transpose()
+    }
+
+    fn read(
+        &self,
+        log: &GroupId,
+        after: Seq,
+        which: Which,
+        limit: Limit,
+    ) -> Result<Page, StoreError> {
+        read(&self.connection, log, after, which, limit)
+    }
+
+    fn record(&mut self, index: u64, time: UnixMillis, entry: &[u8]) -> Result<(), StoreError> {
+        const RECORD: &str = "
+            INSERT INTO transparency (place, time, entry)
+            SELECT ?1, ?2, ?3 WHERE ?1 = (SELECT coalesce(max(place) + 1, 0) FROM transparency)";
+        let mut statement = self.writing()?.prepare_cached(RECORD).map_err(failed)?;
+        let row = params![integer(index), integer(time.0), entry];
+        swapped(statement.execute(row), "the transparency log's length")
+    }
+
+    fn recorded(&self, index: u64, max: usize) -> Result<Vec<Recorded>, StoreError> {
+        const RECORDED: &str =
+            "SELECT time, entry FROM transparency WHERE place >= ?1 ORDER BY place LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(RECORDED).map_err(failed)?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let rows = statement
+            .query_map(params![integer(index), max], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(failed)?;
+        rows.map(|row| {
+            let (time, entry) = row.map_err(failed)?;
+            Ok(Recorded { time: UnixMillis(number(time)?), entry })
+        })
+        .collect()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        const GET: &str = "SELECT value FROM records WHERE kind = ?1 AND key = ?2";
+        let mut statement = self.connection.prepare_cached(GET).map_err(failed)?;
+        let value = statement.query_row(params![kind(table), key], |row| row.get(0));
+        value.optional().map_err(failed)
+    }
+
+    fn put(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO records (kind, key, value) VALUES (?1, ?2, ?3)";
+        const UPDATE: &str =
+            "UPDATE records SET value = ?3 WHERE kind = ?1 AND key = ?2 AND value = ?4";
+        let connection = self.writing()?;
+        let written = match expected {
+            None => {
+                let mut insert = connection.prepare_cached(INSERT).map_err(failed)?;
+                insert.execute(params![kind(table), key, value])
+            }
+            Some(expected) => {
+                let mut update = connection.prepare_cached(UPDATE).map_err(failed)?;
+                update.execute(params![kind(table), key, value, expected])
+            }
+        };
+        swapped(written, "a record")
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        match self.connection.execute_batch("COMMIT").map_err(failed) {
+            Ok(()) => self.checkpoint(),
+            Err(StoreError::Full) => self.rollback().and(Err(StoreError::Full)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        // Some errors make SQLite roll back by itself.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection.execute_batch("ROLLBACK").map_err(failed)
+    }
+}
+
+/// The name of a table in the column `kind`.
+const fn kind(table: Table) -> &'static str {
+    match table {
+        Table::Invitation => "invitation",
+        Table::Name => "name",
+        Table::Member => "member",
+        Table::GroupName => "group name",
+    }
+}
+
+/// A write that changed one row, or found not what it expected.
+fn swapped(written: rusqlite::Result<usize>, what: &'static str) -> Result<(), StoreError> {
+    match written.map_err(|error| failed_or_conflict(error, what))? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict(what)),
+    }
+}
+
+/// From the columns `seq`, `log_hash`.
+fn place(row: &Row<'_>) -> Result<Place, StoreError> {
+    let seq = number(row.get(0).map_err(failed)?)?;
+    Ok(Place { seq: Seq(seq), log_hash: Digest(row.get(1).map_err(failed)?) })
+}
+
+/// From the columns `seq`, `log_hash`, `epoch`, `interim`.
+fn point(row: &Row<'_>) -> Result<Point, StoreError> {
+    let epoch = Epoch(number(row.get(2).map_err(failed)?)?);
+    let interim = Digest(row.get(3).map_err(failed)?);
+    Ok(Point { place: place(row)?, commit: CommitPoint { epoch, interim } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openchat_crypto::sha256;
+    use openchat_roster::log_hash_start;
+
+    const LOG: GroupId = GroupId([1; 32]);
+
+    fn append(store: &mut SqliteStore, bytes: &[u8]) -> Result<Place, StoreError> {
+        let start = Place { seq: Seq(0), log_hash: log_hash_start(&LOG) };
+        let tail = store.tail(&LOG)?.unwrap_or(start);
+        let (hash, before) = (sha256(bytes), tail.log_hash);
+        store.append(&LOG, tail.seq, &NewEntry { hash, before, commit: None, bytes })
+    }
+
+    fn limit_pages(store: &SqliteStore, pages: i64) {
+        let set =
+            store.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| {
+                row.get::<_, i64>(0)
+            });
+        assert!(set.unwrap() >= pages);
+    }
+
+    #[test]
+    fn a_full_disk_takes_one_batch_and_then_it_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(&place.path().join("db")).unwrap();
+        let kept = append(&mut store, b"kept").unwrap();
+        store.flush().unwrap();
+        limit_pages(&store, 20);
+
+        append(&mut store, b"small").unwrap();
+        let refused = append(&mut store, &vec![7; 200_000]).and_then(|_| store.flush());
+        assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+        assert!(!StoreError::Full.is_fatal());
+        store.rollback().unwrap();
+        assert_eq!(store.tail(&LOG).unwrap(), Some(kept), "nothing of the batch stands");
+
+        limit_pages(&store, 1_000_000);
+        append(&mut store, &vec![7; 200_000]).unwrap();
+        store.flush().unwrap();
+    }
+
+    #[test]
+    fn the_write_ahead_log_is_copied_and_does_not_grow_for_ever() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("db");
+        let mut store = SqliteStore::open(&path).unwrap();
+        for text in 0..40_u8 {
+            append(&mut store, &vec![text; 400_000]).unwrap();
+            store.flush().unwrap();
+        }
+        let log = std::fs::metadata(place.path().join("db-wal")).unwrap().len();
+        assert!(log < 8_000_000, "{log} bytes after 16 MB of entries");
+        assert!(std::fs::metadata(path).unwrap().len() > 8_000_000);
+    }
+
+    #[test]
+    fn syncs_at_every_commit() {
+        let place = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&place.path().join("db")).unwrap();
+        let pragma = |name| {
+            store
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous").unwrap(), 2.into(), "FULL");
+    }
+}
