@@ -5,7 +5,7 @@ use crate::out::Out;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use openchat_client::ProfileName;
 use openchat_wire::Name;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not enrolled, 4 unreachable, 5 trust failure,
@@ -90,7 +90,24 @@ pub(crate) struct EnrollArgs {
     pub(crate) name: Option<Name>,
     /// The invitation, or '-' to read it from stdin
     #[arg(long, value_name = "INVITATION", env = "OPENCHAT_INVITE", hide_env_values = true)]
-    pub(crate) invite: Option<String>,
+    pub(crate) invite: Option<Pasted>,
+}
+
+/// An invitation as it was given. It is a secret, so neither `Debug` nor a usage error shows it;
+/// that is why clap does not parse it further.
+#[derive(Clone)]
+pub(crate) struct Pasted(pub(crate) String);
+
+impl From<&str> for Pasted {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Pasted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pasted(…)")
+    }
 }
 
 /// `openchat join`
@@ -98,16 +115,17 @@ pub(crate) struct EnrollArgs {
 #[command(after_help = "\
 Prints TIME, TARGET, SENDER, TRUST and TEXT of each message, separated by tabs, in the order of
 the conversation; '\\', newline and tab in a text as '\\\\', '\\n', '\\t'. Each line of stdin is
-a message. At the end of stdin it waits until all of them are acknowledged: exit code 0, or 8 if
-10 seconds pass without progress; what is queued is sent the next time.
+a message. At the end of stdin it waits until the conversation is read to its end and all messages
+are acknowledged: exit code 0, or 8 if 10 seconds pass without progress; what is queued is sent the
+next time.
 
 Examples:
   openchat join
   echo 'deploy done' | openchat join '#ops'
   openchat join --json < orders.ndjson > events.ndjson")]
 pub(crate) struct JoinArgs {
-    /// The conversation [default: #general]
-    #[arg(value_name = "TARGET")]
+    /// The conversation: an open group
+    #[arg(value_name = "TARGET", help = "The conversation [default: #general]")]
     pub(crate) target: Option<String>,
     /// Plain lines without a prompt, also on a terminal
     #[arg(long)]
@@ -156,7 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_an_invitation_is_not_in_the_help() {
+    fn the_secret_of_an_invitation_is_never_shown() {
+        let line = ["openchat", "enroll", "--invite", "s3cret", "--nonsense"];
+        let args = Args::try_parse_from(&line[..4]).unwrap();
+        assert!(!format!("{args:?}").contains("s3cret"));
+        let error = Args::try_parse_from(line).unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
         let help = Args::command().render_long_help().to_string();
         assert!(!help.contains("OPENCHAT_INVITE="), "{help}");
     }

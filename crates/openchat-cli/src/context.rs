@@ -80,7 +80,7 @@ pub(crate) fn runtime() -> Result<Runtime, Fault> {
             crate::fault::Exit::Failure,
             "system",
             format!("no runtime: {error}"),
-            "check the limits of this machine: ulimit -a",
+            "ulimit -a",
         )
     })
 }

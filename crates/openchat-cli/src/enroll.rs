@@ -19,7 +19,7 @@ const MAX_INVITATION: u64 = 4096;
 
 pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
     let name = args.name.map_or_else(|| ask_name(context), Ok)?;
-    let given = args.invite.as_deref().map(read_invitation).transpose()?;
+    let given = args.invite.map(|pasted| read_invitation(&pasted.0)).transpose()?;
     let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
     let mut vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
     let identity = vault.identity().map_err(|error| fault(error.into()))?;

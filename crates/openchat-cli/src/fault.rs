@@ -135,8 +135,8 @@ impl Hints {
             DialError::AnotherCa { .. } => (
                 Exit::Trust,
                 "another-ca",
-                "somebody may be in between: ask the operator, not over this server; with a new \
-                 invitation of a new server: openchat -P NEW enroll --name NAME --invite INVITATION"
+                "ask the operator, in person, whether the CA was replaced; if so: \
+                 openchat -P NEW enroll --name NAME --invite INVITATION"
                     .to_owned(),
             ),
             DialError::ServerCertificate(_) => (
@@ -171,7 +171,10 @@ impl Hints {
                 Fault::new(Exit::Failure, "vault", error.to_string(), "update openchat")
             }
             SessionError::Dial(error) => self.dial(address, error),
-            SessionError::Front(error) => Fault::output(error),
+            SessionError::Front { cause, .. } => Fault::output(cause),
+            SessionError::System(_) => {
+                Fault::new(Exit::Failure, "system", error.to_string(), "ulimit -a")
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use openchat_client::{End, Identity, Order, Session, SessionError, Vault};
 use openchat_wire::GroupName;
 use screen::{Screen, Shared, Style};
 use std::{
-    io::{self, IsTerminal},
+    io::{self, ErrorKind, IsTerminal},
     sync::Arc,
     thread,
     time::Duration,
@@ -48,25 +48,40 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
     let ended = converse(vault, &identity, &mut screen, reader);
     shared.clear_prompt();
     match ended? {
-        Ok(end) => finish(context, end, &shared),
-        Err(SessionError::Front(error)) if out::is_closed(&error) => Ok(Exit::Ok),
+        Ok(end) => finish(context, &identity.server, &end, &shared),
+        // Whoever read the output has had enough, as `head` has.
+        Err(SessionError::Front { cause, queued: 0 }) if is_closed(&cause) => Ok(Exit::Ok),
+        Err(SessionError::Front { cause, queued }) if is_closed(&cause) => {
+            Err(still_queued(context, queued))
+        }
         Err(error) => Err(fault(error)),
     }
 }
 
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe
+}
+
 /// What the end of a session means for whoever waits for the exit code.
-fn finish(context: &Context, end: End, shared: &Shared) -> Result<Exit, Fault> {
+fn finish(context: &Context, server: &str, end: &End, shared: &Shared) -> Result<Exit, Fault> {
     match end {
         End { stopped: true, .. } => Ok(Exit::Interrupted),
-        End { queued: 0, .. } if shared.refused() => Ok(Exit::Failure),
-        End { queued: 0, .. } => Ok(Exit::Ok),
-        End { queued, .. } => {
-            let are = if queued == 1 { "message is" } else { "messages are" };
-            let message = format!("{queued} {are} stored and not acknowledged yet");
-            let hint = context.hints.command("join") + " sends what is queued";
-            Err(Fault::new(Exit::Queued, "queued", message, hint))
+        End { queued: 1.., .. } => Err(still_queued(context, end.queued)),
+        End { ready: false, offline: Some(cause), .. } => Err(context.hints.dial(server, cause)),
+        End { ready: false, .. } => {
+            let message = "the conversation was not ready in time";
+            Err(Fault::new(Exit::Failure, "not-ready", message, context.hints.command("join")))
         }
+        End { .. } if shared.refused() => Ok(Exit::Failure),
+        End { .. } => Ok(Exit::Ok),
     }
+}
+
+fn still_queued(context: &Context, queued: usize) -> Fault {
+    let are = if queued == 1 { "message is" } else { "messages are" };
+    let message = format!("{queued} {are} stored and not acknowledged yet");
+    let hint = context.hints.command("join") + " sends what is queued";
+    Fault::new(Exit::Queued, "queued", message, hint)
 }
 
 /// Shows what was left unshown the last time, then talks until the end.
@@ -83,13 +98,13 @@ fn converse(
     let ended = runtime.block_on(async {
         let session = Session::open(vault, identity)?;
         let (orders, taken) = mpsc::channel(WAITING_LINES);
-        let stop = stop_on_signal().map_err(SessionError::Front)?;
+        let stop = stop_on_signal().map_err(SessionError::System)?;
         // The first order, in an empty channel: it can't fail.
         let _ = orders.send(Order::Open(reader.group.clone())).await;
         thread::Builder::new()
             .name("stdin".to_owned())
             .spawn(move || reader.run(io::stdin().lock(), &orders))
-            .map_err(SessionError::Front)?;
+            .map_err(SessionError::System)?;
         session.run(taken, &stop, screen).await
     });
     // The thread that reads stdin may wait for a line that never comes.

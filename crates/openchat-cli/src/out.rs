@@ -8,7 +8,7 @@ use crate::{
     text::safe,
 };
 use serde::Serialize;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::{
     Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
@@ -74,11 +74,6 @@ pub(crate) fn data(lines: &str) -> io::Result<()> {
 /// Writes to stderr. A stderr that is closed leaves nobody to tell.
 pub(crate) fn diagnostic(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// Whether `error` says that the reader of stdout has had enough, as `head` has.
-pub(crate) fn is_closed(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::BrokenPipe
 }
 
 fn coloured(color: Color) -> bool {

@@ -4,6 +4,7 @@
 //! that survives being killed ([`session`]). A front end opens a [`Vault`], enrolls with
 //! [`enroll::enroll`], and runs a [`Session`].
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
 pub mod admin;
 pub mod device;

@@ -233,6 +233,12 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::UnboundedRe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls;
+    use openchat_wire::{
+        Digest,
+        limits::IDLE_TIMEOUT,
+        relay::{ALPN, Answer},
+    };
 
     #[test]
     fn a_goodbye_explains_the_end_but_does_not_hide_a_verdict() {
@@ -241,6 +247,46 @@ mod tests {
         assert_eq!(told, DialError::Unreachable("the server is shutting down".to_owned()));
         assert_eq!(broken(None, lost.clone()), lost);
         assert_eq!(broken(Some(Goodbye::Malformed), DialError::Revoked), DialError::Revoked);
+    }
+
+    fn dialer() -> Dialer {
+        let pin = Digest([0; 32]);
+        let tls = tls::config(ALPN, pin, None).unwrap();
+        Dialer { address: "localhost:1".parse().unwrap(), pin, tls }
+    }
+
+    /// What reading a stream of these bytes, which then falls silent, gives.
+    async fn reading(bytes: &[u8]) -> (Vec<LinkEvent>, DialError) {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let (sender, mut events) = mpsc::channel(9);
+        far.write_all(bytes).await.unwrap();
+        let Ok(end) = read(near, &dialer(), &sender).await else { panic!("nobody listens") };
+        drop(sender);
+        let mut told = Vec::new();
+        while let Some(event) = events.recv().await {
+            told.push(event);
+        }
+        (told, end)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_a_connection_before_the_server_does() {
+        let start = Instant::now();
+        let pong = ToClient::Answer { id: 1, answer: Ok(Answer::Done) };
+        let (told, end) = reading(&to_frame(&pong)).await;
+        assert!(matches!(&told[..], [LinkEvent::Frames(frames)] if *frames == [pong]));
+        assert_eq!(end, DialError::Unreachable("the server fell silent".to_owned()));
+        assert_eq!(start.elapsed(), PING_INTERVAL + ANSWER_TIMEOUT);
+        assert!(MAX_SILENCE < IDLE_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_frame_ends_a_connection() {
+        for bytes in [&[0; 4][..], &[0xff; 4], &[0, 0, 0, 2, 9, 0], &[0, 0, 0, 2, 1, 0xff]] {
+            let (told, end) = reading(bytes).await;
+            assert!(told.is_empty());
+            assert_eq!(end, DialError::NotOpenchat, "{bytes:?}");
+        }
     }
 
     #[tokio::test]

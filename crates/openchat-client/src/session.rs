@@ -23,8 +23,9 @@ use tokio::{
     time::Instant,
 };
 
-/// Inputs that one turn takes at most. Each costs up to a third of a millisecond of signature
-/// checks, so a turn stays under a tenth of a second, and its one disk write is shared by all.
+/// Inputs that one turn takes at most, the rest of a read's frames aside. Each costs up to a third of
+/// a millisecond of signature checks, so a turn stays near a tenth of a second, and its one disk
+/// write is shared by all.
 const TURN: usize = 256;
 
 /// Longest sleep. Deadlines are by the wall clock, which may be set while the process sleeps.
@@ -34,7 +35,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// What a front end asks of the session. When all senders are gone no more will be asked: the
-/// session then waits until everything it was given is acknowledged, and ends.
+/// session then waits until it has read its conversations to their end and everything it was given
+/// is acknowledged, and ends; or until waiting has no prospect.
 #[derive(Debug)]
 pub enum Order {
     /// Take part in this open group.
@@ -94,18 +96,30 @@ pub enum SessionError {
     /// The server is another, or does not take this device.
     #[error(transparent)]
     Dial(DialError),
-    /// Nobody reads what is shown.
-    #[error("the output can't be written: {0}")]
-    Front(io::Error),
+    /// Nobody takes what is shown.
+    #[error("the output can't be written: {cause}")]
+    Front {
+        /// What the stream said.
+        cause: io::Error,
+        /// Messages that are stored and not acknowledged yet.
+        queued: usize,
+    },
+    /// The system gives no more threads or signals.
+    #[error("the system refuses: {0}")]
+    System(io::Error),
 }
 
 /// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// Messages that are stored and not acknowledged yet.
     pub queued: usize,
     /// Whether it was told to stop.
     pub stopped: bool,
+    /// Whether a conversation that is shown was read to its end at least once.
+    pub ready: bool,
+    /// Why there was no connection at the end, if there was none.
+    pub offline: Option<DialError>,
 }
 
 /// What is stored of the conversations.
@@ -151,11 +165,14 @@ pub struct Session {
     outgoing: Option<Outgoing>,
     /// Whether the relay has said anything on this connection.
     online: bool,
-    /// Whether this device was seated anywhere yet.
+    /// Whether a conversation that is shown was read to its end yet.
     ready: bool,
     reports: Vec<Report>,
     drain: Drain,
     stopped: bool,
+    /// Why there is no connection, if there was none the last time.
+    offline: Option<DialError>,
+    /// Why there will be none.
     failed: Option<DialError>,
     rng: OsRandom,
 }
@@ -178,6 +195,7 @@ impl Session {
             reports: Vec::new(),
             drain: Drain::default(),
             stopped: false,
+            offline: None,
             failed: None,
             rng: os_random(),
         })
@@ -204,14 +222,18 @@ impl Session {
         self.link.close().await;
         match self.failed {
             Some(error) => Err(SessionError::Dial(error)),
-            None => Ok(End { queued: self.engine.queued(), stopped: self.stopped }),
+            None => Ok(End {
+                queued: self.engine.queued(),
+                stopped: self.stopped,
+                ready: self.ready,
+                offline: self.offline,
+            }),
         }
     }
 
     fn ended(&self) -> bool {
-        self.stopped
-            || self.failed.is_some()
-            || self.drain.is_over(self.engine.queued(), Instant::now())
+        let done = self.ready && self.engine.queued() == 0;
+        self.stopped || self.failed.is_some() || self.drain.is_over(done, Instant::now())
     }
 
     /// Waits for something to do and hands it to the engine, with all that came at the same time.
@@ -220,31 +242,27 @@ impl Session {
         tokio::task::yield_now().await;
         let pause = self.pause();
         tokio::select! {
-            Some(event) = self.link.next() => self.take_event(event),
+            Some(event) = self.link.next() => { self.take_event(event); }
             order = orders.recv(), if !self.drain.begun() => self.take_order(order),
             () = stop.notified() => self.stopped = true,
             () = tokio::time::sleep(pause) => {}
         }
         let mut room = TURN;
-        while room > 0 && self.take_waiting(orders) {
-            room = room.saturating_sub(1);
+        while let Some(taken) = self.take_waiting(orders)
+            && room > taken
+        {
+            room = room.saturating_sub(taken);
         }
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= now()) {
             self.decide(Input::Tick);
         }
     }
 
-    /// Takes what is there already; false if nothing is.
-    fn take_waiting(&mut self, orders: &mut mpsc::Receiver<Order>) -> bool {
-        let (event, order) = (self.link.try_next(), orders.try_recv().ok());
-        let any = event.is_some() || order.is_some();
-        if let Some(event) = event {
-            self.take_event(event);
-        }
-        if order.is_some() {
-            self.take_order(order);
-        }
-        any
+    /// Takes what is there already and says how many inputs it was; nothing if nothing is there.
+    fn take_waiting(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<usize> {
+        let event = self.link.try_next().map(|event| self.take_event(event));
+        let order = orders.try_recv().ok().map(|order| self.take_order(Some(order)));
+        event.or(order.map(|()| 1))
     }
 
     /// Until the next deadline of the engine's, or the drain's patience.
@@ -256,7 +274,8 @@ impl Session {
         next.max(SHORTEST_SLEEP)
     }
 
-    fn take_event(&mut self, event: LinkEvent) {
+    /// Gives the number of inputs that it was.
+    fn take_event(&mut self, event: LinkEvent) -> usize {
         match event {
             LinkEvent::Up(outgoing) => {
                 self.outgoing = Some(outgoing);
@@ -264,12 +283,15 @@ impl Session {
             }
             LinkEvent::Frames(frames) => {
                 self.heard();
+                let count = frames.len();
                 for frame in frames {
                     self.decide(Input::Frame(frame));
                 }
+                return count;
             }
             LinkEvent::Down { cause, retry } => {
                 self.disconnected();
+                self.offline = Some(cause.clone());
                 self.reports.push(Report::Offline { cause, retry });
             }
             LinkEvent::Ended(cause) => {
@@ -277,12 +299,14 @@ impl Session {
                 self.failed = Some(cause);
             }
         }
+        1
     }
 
     /// Only what the relay says shows that it took this device's certificate.
     fn heard(&mut self) {
         if !self.online {
             self.online = true;
+            self.offline = None;
             self.reports.push(Report::Online);
             self.drain.progress();
         }
@@ -324,13 +348,18 @@ impl Session {
         if self.reports.is_empty() {
             return Ok(());
         }
-        self.ready |= self.reports.iter().any(|r| matches!(r, Report::Event(Event::Ready { .. })));
+        self.ready |= self.reports.iter().any(|report| is_ready(report, front));
         self.drain.watch(&self.reports);
-        front.show(&self.reports).map_err(SessionError::Front)?;
+        let queued = self.engine.queued();
+        front.show(&self.reports).map_err(|cause| SessionError::Front { cause, queued })?;
         self.vault.mark_shown(&shown(&self.reports, front))?;
         self.reports.clear();
         Ok(())
     }
+}
+
+fn is_ready(report: &Report, front: &impl Front) -> bool {
+    matches!(report, Report::Event(Event::Ready { target, .. }) if front.shows(target))
 }
 
 /// The newest place shown of each conversation.

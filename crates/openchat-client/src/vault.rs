@@ -1,7 +1,7 @@
 //! Everything that a device must not lose, in one SQLite file a profile: its identity, the engine's
 //! records, the messages, and how far each conversation was shown.
 //!
-//! The file is opened in one place ([`open_file`]), so that encrypting it at rest later is a change
+//! The file is opened in one place (`open_file`), so that encrypting it at rest later is a change
 //! of one place. Until then whoever reads the file reads the conversations; its mode is 0600 and
 //! its directory's 0700. A transaction is on the disk when its function returns; an error of the
 //! disk is fatal and never retried, because after a failed `fsync` nobody knows what it holds.

@@ -246,8 +246,11 @@ impl Conversation {
     pub(crate) fn commit_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
         match (answer, self.stage) {
             (Ok(Answer::Appended(_)), Stage::Creating) => self.tail(now),
-            (Ok(Answer::Appended(_)) | Err(Refusal::Conflict { .. }), Stage::Joining) => {
-                self.read_on(now);
+            (Ok(Answer::Appended(_)), Stage::Joining) => self.read_on(now),
+            (Err(Refusal::Conflict { .. }), Stage::Joining) => {
+                // Others are joining too: read what they did, but not all at the same moment.
+                self.stage = Stage::Reading { complete: false };
+                self.timers.lost_race(now.time, now.rng);
             }
             (Err(Refusal::NameTaken(id)), Stage::Creating) => self.replace_group(now, id),
             (Ok(_) | Err(Refusal::Conflict { .. }), _) => {}

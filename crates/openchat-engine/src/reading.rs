@@ -6,7 +6,7 @@ use openchat_group::{
 };
 use openchat_roster::{CommitEntry, Entrant, LogEntry, MessageEntry, NoticeEntry, Operation, Seen};
 use openchat_wire::{
-    Blob, Digest, Fingerprint, GroupId, Name, Seq,
+    Blob, Digest, Epoch, Fingerprint, GroupId, Name, Seq,
     limits::MAX_TEXT,
     relay::{Request, SignedReceipt},
 };
@@ -287,7 +287,7 @@ impl Conversation {
         let opened = match self.group.as_mut()?.open(entry) {
             Ok(opened) => opened,
             Err(cause) => {
-                self.unreadable(now, seq, cause);
+                self.unreadable(now, seq, entry.header.epoch, cause);
                 return None;
             }
         };
@@ -347,7 +347,12 @@ impl Conversation {
         now.shared.pen.message(message);
     }
 
-    fn unreadable(&self, now: &mut Now<'_>, seq: Seq, cause: Unreadable) {
+    fn unreadable(&self, now: &mut Now<'_>, seq: Seq, sealed: Epoch, cause: Unreadable) {
+        let seat = self.group.as_ref().and_then(|group| group.roster().seat(&now.shared.me));
+        if cause == Unreadable::NoEpoch && seat.is_some_and(|seat| sealed < seat.seated) {
+            let hint = "Nothing is wrong: it was on its way when you came in.";
+            return self.unreadable_because(now, seq, "it is from before you came", hint);
+        }
         let hint = match cause {
             Unreadable::NoEpoch => "Ask its author to send it again.",
             Unreadable::Spent => "It was shown before; if not, ask its author to send it again.",

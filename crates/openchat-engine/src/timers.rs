@@ -20,6 +20,10 @@ const REJOIN_WAIT: Duration = Duration::from_secs(4);
 /// Who lost a race, or was told to slow down, tries again after half to all of this.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// After its first lost race a newcomer waits up to this long, after each further one up to twice
+/// as long as before, and at most [`RETRY`]. A join takes some milliseconds.
+const LOST_RACE: Duration = Duration::from_millis(20);
+
 /// Entries that others have and the relay does not show within this time are held back.
 pub(crate) const HELD_BACK: Duration = Duration::from_secs(15);
 
@@ -31,6 +35,8 @@ pub(crate) struct Timers {
     pub(crate) beat_at: UnixMillis,
     pub(crate) retry_at: Option<UnixMillis>,
     pub(crate) rejoin_at: Option<UnixMillis>,
+    /// Races lost in a row.
+    losses: u32,
 }
 
 impl Default for Timers {
@@ -43,6 +49,7 @@ impl Default for Timers {
             beat_at: never,
             retry_at: None,
             rejoin_at: None,
+            losses: 0,
         }
     }
 }
@@ -50,7 +57,7 @@ impl Default for Timers {
 impl Timers {
     /// Draws the deadlines of a new connection.
     pub(crate) fn arm(&mut self, healed_at: UnixMillis, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        *self = Self::default();
+        *self = Self { losses: self.losses, ..Self::default() };
         self.healed(healed_at, rng);
         self.beaten(now, rng);
     }
@@ -67,6 +74,12 @@ impl Timers {
     pub(crate) fn retry(&mut self, now: UnixMillis, at_least_ms: u32, rng: &mut dyn CryptoRng) {
         let told = Duration::from_millis(at_least_ms.into());
         self.retry_at = Some(now.after(told).after(between(RETRY, 500, 1_000, rng)));
+    }
+
+    pub(crate) fn lost_race(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let doubled = LOST_RACE.saturating_mul(1_u32.checked_shl(self.losses).unwrap_or(u32::MAX));
+        self.losses = self.losses.saturating_add(1);
+        self.retry_at = Some(now.after(between(doubled.min(RETRY), 0, 1_000, rng)));
     }
 
     pub(crate) fn rejoin(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {

@@ -3,11 +3,11 @@
 
 use openchat_crypto::Secret;
 use openchat_roster::{CommitEntry, Operation, Roster, Transition, Wrap};
-use openchat_wire::Epoch;
+use openchat_wire::{Epoch, Slot};
 
 use crate::{
     author::wrap_pad,
-    path,
+    path::{self, Path},
     schedule::{Joiner, Secrets},
     secret_tree::EpochRatchets,
 };
@@ -15,7 +15,8 @@ use crate::{
 /// A fault of a commit that is publicly valid. The tag is signed, so it is the author's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PrivateFault {
-    /// P1: an agreement above this member's leaf has another key than it derives.
+    /// P1: the commit gives an agreement above this member's leaf another key than follows from
+    /// the two keys below it.
     #[error("P1: a path key does not follow from the keys below it")]
     PathKey,
     /// P2: the external key does not follow from the joiner secret.
@@ -24,7 +25,8 @@ pub enum PrivateFault {
     /// P3: the confirmation tag is not that of the epoch.
     #[error("P3: the confirmation tag is wrong")]
     Tag,
-    /// This member is stuck at an earlier epoch and the commit holds no way back for it.
+    /// This member is stuck since an earlier commit, and this one holds no way back for it. That
+    /// is nobody's fault but the earlier author's.
     #[error("this device was left behind earlier")]
     Behind,
 }
@@ -40,10 +42,7 @@ pub(crate) fn follow(
     let tree = transition.tree();
     let copath = tree.copath(secrets.slot);
     let path = path::walk(roster.group(), secrets.slot, &secrets.leaf, &copath);
-    let own_leaf = tree.leaf(secrets.slot).is_some_and(|leaf| leaf.key == path.leaf);
-    if !own_leaf || path.nodes.iter().any(|(at, key)| tree.agreement(*at) != Some(*key)) {
-        return Err(PrivateFault::PathKey);
-    }
+    check_path(&path, secrets.slot, transition)?;
     let joiner = Joiner::new(&init, &path.root);
     let external = joiner.external();
     if *external.public() != transition.commit().external {
@@ -62,6 +61,23 @@ pub(crate) fn follow(
         external,
     };
     Ok((followed, EpochRatchets::new(epoch, *confirmed, tree.height(), keys.message_secret)))
+}
+
+/// P1. Of the keys that are not what this member derives, the lowest tells whose fault it is. An
+/// honest author's keys follow from those below them, so one that the commit has set is its
+/// author's fault. One that was there before is not: whoever rejoins above somebody else's wrong
+/// key can't mend it. Nor is another key on the member's own leaf, which a copy of it has set.
+fn check_path(path: &Path, slot: Slot, transition: &Transition) -> Result<(), PrivateFault> {
+    let tree = transition.tree();
+    if tree.leaf(slot).is_none_or(|leaf| leaf.key != path.leaf) {
+        return Err(PrivateFault::Behind);
+    }
+    let Some((wrong, _)) = path.nodes.iter().find(|(at, key)| tree.agreement(*at) != Some(*key))
+    else {
+        return Ok(());
+    };
+    let is_new = transition.commit().nodes.iter().any(|(at, _)| at == wrong);
+    Err(if is_new { PrivateFault::PathKey } else { PrivateFault::Behind })
 }
 
 /// `init_n`, or the fresh secret that a join or rejoin has wrapped for this member's last good

@@ -4,7 +4,7 @@
 use crate::store::{Store, StoreError};
 use core::time::Duration;
 use openchat_crypto::IdentityKey;
-use openchat_pki::{Entry, Head, MerkleLog};
+use openchat_pki::{Entry, MerkleLog};
 use openchat_roster::HeadRef;
 use openchat_wire::{Digest, UnixMillis, limits::MAX_HEAD_AGE};
 use std::collections::VecDeque;
@@ -29,16 +29,8 @@ pub(crate) enum HeadFault {
 pub(crate) struct Transparency {
     log_id: Digest,
     key: IdentityKey,
-    tree: MerkleLog,
-    /// Heads that were the newest until not long ago, oldest first.
-    former: VecDeque<Former>,
+    heads: Heads,
     signed: Option<Signed>,
-}
-
-#[derive(Debug)]
-struct Former {
-    head: HeadRef,
-    until: UnixMillis,
 }
 
 #[derive(Debug)]
@@ -54,26 +46,14 @@ impl Transparency {
         log_id: Digest,
         key: IdentityKey,
     ) -> Result<Self, StoreError> {
-        let (tree, former) = (MerkleLog::new(), VecDeque::new());
-        let mut log = Self { log_id, key, tree, former, signed: None };
-        log.reload(store)?;
-        Ok(log)
+        Ok(Self { log_id, key, heads: Heads::load(store)?, signed: None })
     }
 
     /// Forgets what may not stand in the store.
     pub(crate) fn reload<S: Store>(&mut self, store: &S) -> Result<(), StoreError> {
-        self.tree = MerkleLog::new();
-        self.former.clear();
         self.signed = None;
-        loop {
-            let entries = store.recorded(self.tree.size(), LOAD)?;
-            for recorded in &entries {
-                self.grow(&recorded.entry, recorded.time);
-            }
-            if entries.len() < LOAD {
-                return Ok(());
-            }
-        }
+        self.heads = Heads::load(store)?;
+        Ok(())
     }
 
     /// Stages an entry at the end of the log and returns its index.
@@ -83,18 +63,18 @@ impl Transparency {
         entry: &Entry,
         now: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let (index, bytes) = (self.tree.size(), entry.encode());
+        let (index, bytes) = (self.heads.tree.size(), entry.encode());
         store.record(index, now, &bytes)?;
-        self.grow(&bytes, now);
+        self.heads.grow(&bytes, now);
+        self.signed = None;
         Ok(index)
     }
 
     /// The newest head, signed.
     pub(crate) fn head(&mut self, now: UnixMillis) -> &[u8] {
         if self.signed.as_ref().is_none_or(|signed| is_older(signed.time, HEAD_LIFE, now)) {
-            let HeadRef { size, root } = self.newest();
-            let head = Head { log_id: self.log_id, size, root, time: now };
-            self.signed = Some(Signed { time: now, bytes: head.sign(&self.key) });
+            let bytes = self.heads.tree.head(self.log_id, now).sign(&self.key);
+            self.signed = Some(Signed { time: now, bytes });
         }
         self.signed.as_ref().map_or(&[], |signed| &signed.bytes)
     }
@@ -102,11 +82,36 @@ impl Transparency {
     /// Whether a commit may name this head: it is the newest, or was until not long ago. Its age
     /// counts from the entry that made it old, so a log at rest has no stale heads.
     pub(crate) fn check(&self, head: HeadRef, now: UnixMillis) -> Result<(), HeadFault> {
-        let was_newest = self
-            .former
-            .iter()
-            .any(|former| former.head == head && !is_older(former.until, MAX_HEAD_AGE, now));
-        if was_newest || self.newest() == head { Ok(()) } else { Err(HeadFault::NotCurrent) }
+        self.heads.check(head, now)
+    }
+}
+
+/// The log's tree and the heads that count.
+#[derive(Debug, Default)]
+struct Heads {
+    tree: MerkleLog,
+    /// Heads that were the newest until not long ago, oldest first.
+    former: VecDeque<Former>,
+}
+
+#[derive(Debug)]
+struct Former {
+    head: HeadRef,
+    until: UnixMillis,
+}
+
+impl Heads {
+    fn load<S: Store>(store: &S) -> Result<Self, StoreError> {
+        let mut heads = Self::default();
+        loop {
+            let entries = store.recorded(heads.tree.size(), LOAD)?;
+            for recorded in &entries {
+                heads.grow(&recorded.entry, recorded.time);
+            }
+            if entries.len() < LOAD {
+                return Ok(heads);
+            }
+        }
     }
 
     fn newest(&self) -> HeadRef {
@@ -119,11 +124,35 @@ impl Transparency {
         }
         self.former.push_back(Former { head: self.newest(), until: now });
         self.tree.push(entry);
-        self.signed = None;
+    }
+
+    fn check(&self, head: HeadRef, now: UnixMillis) -> Result<(), HeadFault> {
+        let was_newest = self
+            .former
+            .iter()
+            .any(|former| former.head == head && !is_older(former.until, MAX_HEAD_AGE, now));
+        if was_newest || self.newest() == head { Ok(()) } else { Err(HeadFault::NotCurrent) }
     }
 }
 
 /// Whether `life` has passed since `time`. A clock that was set back makes nothing older.
 fn is_older(time: UnixMillis, life: Duration, now: UnixMillis) -> bool {
     time.after(life) < now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+
+    #[test]
+    fn heads_that_are_too_old_take_no_memory_not_even_after_a_restart() {
+        let mut store = MemoryStore::new();
+        for index in 0..2_000 {
+            store.record(index, UnixMillis(index * 10_000), &index.to_be_bytes()).unwrap();
+        }
+        let heads = Heads::load(&store).unwrap();
+        assert_eq!(heads.newest().size, 2_000);
+        assert!(heads.former.len() <= 62, "{} heads of ten minutes", heads.former.len());
+    }
 }

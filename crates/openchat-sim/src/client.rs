@@ -84,6 +84,14 @@ impl Client {
         self.until("that message", |event| event["type"] == "message" && event["text"] == text)
     }
 
+    /// Reads until a message with this text comes, without looking at what was read before.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn next_message(&mut self, text: &str) {
+        while self.read("that message")["text"] != text {}
+    }
+
     /// Reads until the `ack` with this reference came; one already read counts too.
     ///
     /// # Panics

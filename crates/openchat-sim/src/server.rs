@@ -59,6 +59,21 @@ impl Server {
         &self.address
     }
 
+    /// Processor time that the running server has used, from `/proc`.
+    ///
+    /// # Panics
+    /// If it is not running, or this is not Linux.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let process = self.process.as_ref().expect("the server is running");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id()));
+        let stat = stat.expect("/proc has the process");
+        // Fields after the parenthesised name, which may contain spaces; ticks are 1/100 s.
+        let fields = stat.rsplit_once(") ").expect("a name in parentheses").1;
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse().unwrap_or(0));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
     /// The folder with its CA, database and admin socket.
     #[must_use]
     pub fn data(&self) -> PathBuf {

@@ -112,7 +112,8 @@ fn a_killed_client_comes_back_and_says_nothing_twice() {
         bob.count("ack", EACH / 3);
         bob.kill();
         let acks = bob.seen().iter().filter(|event| event["type"] == "ack");
-        acknowledged.extend(acks.map(|ack| text_of(ack, "ref")));
+        // Those of messages that an earlier process took come without its word for them.
+        acknowledged.extend(acks.filter_map(|ack| Some(ack["ref"].as_str()?.to_owned())));
         bob = people[1].join();
         bob.ready();
     }

@@ -64,7 +64,7 @@ impl Screen {
             let mut lines = String::new();
             let page = messages.iter().take_while(|message| message.group == group);
             page.for_each(|message| lines.push_str(&self.message(message)));
-            out::data(&lines).map_err(SessionError::Front)?;
+            out::data(&lines).map_err(|cause| SessionError::Front { cause, queued: 0 })?;
             vault.mark_shown(&[(group, seq)])?;
         }
     }
@@ -206,6 +206,7 @@ impl Shared {
     /// Invites the person to type.
     pub(crate) fn prompt(&self) {
         let _held = lock(&self.terminal);
+        self.clear_prompt();
         self.show_prompt();
     }
 

@@ -46,8 +46,9 @@ impl Drain {
         }
     }
 
-    pub(super) fn is_over(&self, queued: usize, now: Instant) -> bool {
-        self.last.is_some_and(|last| queued == 0 || now.duration_since(last) >= PATIENCE)
+    /// Whether to end, given whether all is `done`.
+    pub(super) fn is_over(&self, done: bool, now: Instant) -> bool {
+        self.last.is_some_and(|last| done || now.duration_since(last) >= PATIENCE)
     }
 
     /// Until the end comes without progress.
@@ -61,17 +62,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_queued_ends_at_once_and_something_after_patience() {
+    async fn what_is_done_ends_at_once_and_the_rest_after_patience() {
         let mut drain = Drain::default();
-        assert!(!drain.is_over(0, Instant::now()), "still being asked");
+        assert!(!drain.is_over(true, Instant::now()), "still being asked");
         drain.begin();
-        assert!(drain.is_over(0, Instant::now()));
-        assert!(!drain.is_over(1, Instant::now()));
+        assert!(drain.is_over(true, Instant::now()));
+        assert!(!drain.is_over(false, Instant::now()));
         tokio::time::advance(PATIENCE / 2).await;
         drain.progress();
         tokio::time::advance(PATIENCE / 2).await;
-        assert!(!drain.is_over(1, Instant::now()), "progress renews patience");
+        assert!(!drain.is_over(false, Instant::now()), "progress renews patience");
         tokio::time::advance(PATIENCE / 2).await;
-        assert!(drain.is_over(1, Instant::now()));
+        assert!(drain.is_over(false, Instant::now()));
     }
 }

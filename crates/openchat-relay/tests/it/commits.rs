@@ -246,6 +246,17 @@ fn head_of(entry: &Blob) -> HeadRef {
 }
 
 #[test]
+fn a_group_begins_on_a_head_of_now() {
+    let mut world = World::new();
+    let alice = world.person("alice");
+    let (member, entry) = world.begin(&alice, open("general"));
+    world.person("bob");
+    world.wait(MAX_HEAD_AGE + core::time::Duration::from_millis(1));
+    let refused = invalid("the transparency head is unknown or over ten minutes old");
+    assert_eq!(world.refusal(&alice, member.log(), &entry), refused);
+}
+
+#[test]
 fn a_head_that_the_log_never_had_is_refused() {
     let mut world = World::new();
     let alice = world.person("alice");

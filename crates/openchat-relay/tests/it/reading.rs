@@ -125,6 +125,19 @@ fn a_receipt_of_a_past_commit_has_the_epoch_of_its_time() {
 }
 
 #[test]
+fn a_receipt_is_of_the_tail_at_the_moment() {
+    let mut world = World::new();
+    let alice = world.person("alice");
+    let mut member = world.open_group(&alice, "general");
+    let log = member.log();
+    for seq in 2..5 {
+        let message = member.message(&format!("message {seq}"));
+        world.place(&alice, log, &message);
+        assert_eq!(world.receipt(&alice, log, None).seq, Seq(seq));
+    }
+}
+
+#[test]
 fn receipts_of_a_closed_group_are_for_members() {
     let mut world = World::new();
     let (alice, bob) = (world.person("alice"), world.person("bob"));

@@ -17,6 +17,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_rustls::server::TlsStream;
 
 /// How long an alert or a last frame may travel.
 const LINGER: Duration = Duration::from_secs(1);
@@ -24,54 +25,62 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are read and dropped meanwhile.
 const MAX_LINGER: u64 = 64 * 1024;
 
-/// Attends to a connection until its end, and shows a refusal.
+/// Attends to a connection until its end.
 pub(crate) async fn attend(server: &Server, tcp: TcpStream, peer: SocketAddr) {
-    if let Err(failed) = arrive(server, tcp, peer).await {
-        let reason = failed.why.to_string();
-        server.console.show(&Event::Refused { peer, reason: &reason });
-        tracing::info!(%peer, reason, "refused");
-        if let Some(mut tcp) = failed.tcp {
-            linger(&mut tcp).await;
+    let place = server.gate.enter();
+    match arrive(server, &place, tcp).await {
+        Ok(Arrived::Newcomer(stream)) => newcomer(server, &place, *stream, peer).await,
+        Ok(Arrived::Member(stream, who)) => {
+            drop(place);
+            session::serve(server, *stream, who, peer).await;
+        }
+        Err(Failed { why, tcp }) => {
+            refuse(server, peer, &why);
+            if let Some(mut tcp) = tcp {
+                linger(&mut tcp).await;
+            }
         }
     }
 }
 
-async fn arrive(server: &Server, tcp: TcpStream, peer: SocketAddr) -> Result<(), Failed> {
+async fn arrive(server: &Server, place: &Place<'_>, tcp: TcpStream) -> Result<Arrived, Failed> {
+    let only = |why| Failed { why, tcp: None };
     // Without it an answer waits for the acknowledgement of the one before.
     tcp.set_nodelay(true).map_err(|error| only(error.into()))?;
-    let place = server.gate.enter();
-    let handshake = timeout(HANDSHAKE_TIMEOUT, server.tls.accept(tcp));
-    let arrived = tokio::select! {
-        arrived = handshake => arrived.map_err(|_| only(Refused::Late))??,
-        () = place.evicted() => return Err(only(Refused::Crowded)),
-    };
-    match arrived {
-        Arrived::Newcomer(stream) => newcomer(server, &place, *stream, peer).await,
-        Arrived::Member(stream, who) => {
-            drop(place);
-            session::serve(server, *stream, who, peer).await
+    tokio::select! {
+        arrived = timeout(HANDSHAKE_TIMEOUT, server.tls.accept(tcp)) => {
+            arrived.unwrap_or(Err(only(Refused::Late)))
         }
+        () = place.evicted() => Err(only(Refused::Crowded)),
+        () = server.phase.draining() => Err(only(Refused::Stopping)),
     }
-    .map_err(only)
 }
 
 /// A newcomer has proved nothing yet, so it keeps its place, and may lose it.
 async fn newcomer(
     server: &Server,
     place: &Place<'_>,
-    stream: tokio_rustls::server::TlsStream<TcpStream>,
+    mut stream: TlsStream<TcpStream>,
     peer: SocketAddr,
-) -> Result<(), Refused> {
-    tokio::select! {
-        result = timeout(ENROLL_TIMEOUT, enrollment::serve(server, stream, peer)) => {
-            result.unwrap_or(Err(Refused::NoRequest))
+) {
+    let enrolled = tokio::select! {
+        enrolled = timeout(ENROLL_TIMEOUT, enrollment::serve(server, &mut stream, peer)) => {
+            enrolled.unwrap_or(Err(Refused::NoRequest))
         }
         () = place.evicted() => Err(Refused::Crowded),
+        () = server.phase.closing() => Err(Refused::Stopping),
+    };
+    if let Err(why) = enrolled {
+        refuse(server, peer, &why);
     }
+    linger(&mut stream).await;
 }
 
-const fn only(why: Refused) -> Failed {
-    Failed { why, tcp: None }
+/// Shows a refusal to the operator.
+pub(crate) fn refuse(server: &Server, peer: SocketAddr, why: &Refused) {
+    let reason = why.to_string();
+    server.console.show(&Event::Refused { peer, reason: &reason });
+    tracing::info!(%peer, reason, "refused");
 }
 
 /// Ends our side and waits for the other's. Closed at once, with bytes of the peer unread, TCP

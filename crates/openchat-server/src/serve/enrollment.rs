@@ -2,7 +2,7 @@
 
 use crate::{
     output::Event,
-    serve::{Server, connection::linger, refusal::Refused, relay_thread::Job},
+    serve::{Server, refusal::Refused, relay_thread::Job},
 };
 use openchat_wire::{
     enroll::EnrollRequest,
@@ -22,31 +22,23 @@ use tokio_rustls::server::TlsStream;
 /// Why there was no request, or no certificate.
 pub(crate) async fn serve(
     server: &Server,
-    mut stream: TlsStream<TcpStream>,
+    stream: &mut TlsStream<TcpStream>,
     peer: SocketAddr,
 ) -> Result<(), Refused> {
-    let request = match read(&mut stream).await {
-        Ok(request) => request,
-        Err(refused) => {
-            linger(&mut stream).await;
-            return Err(refused);
-        }
-    };
+    let request = read(stream).await?;
     let name = request.name.clone();
     let outcome = server.jobs.ask(|reply| Job::Enroll(request, reply)).await;
     let outcome = outcome.ok_or(Refused::Stopping)?;
     // A device that missed the answer asks again, with the same invitation.
     let _ = stream.write_all(&to_frame(&outcome.answer)).await;
-    let shown = match &outcome.answer {
+    match &outcome.answer {
         Ok(enrolled) => {
             server.console.show(&Event::Enrolled { name: &name, peer, index: enrolled.index });
             tracing::info!(%name, %peer, index = enrolled.index, "{}", outcome.reason);
             Ok(())
         }
         Err(_) => Err(Refused::Enrollment { name, reason: outcome.reason }),
-    };
-    linger(&mut stream).await;
-    shown
+    }
 }
 
 async fn read(stream: &mut TlsStream<TcpStream>) -> Result<EnrollRequest, Refused> {

@@ -4,7 +4,7 @@ use crate::{
     output::Event,
     serve::{
         Server,
-        connection::linger,
+        connection::{linger, refuse},
         mailbox::{Mailbox, Parting},
         refusal::Refused,
         relay_thread::{Asked, Job},
@@ -83,18 +83,15 @@ impl From<io::Error> for Ended {
 }
 
 /// Serves a member until either side has enough.
-///
-/// # Errors
-/// [`Refused::TooMany`]
 pub(crate) async fn serve(
     server: &Server,
     stream: TlsStream<TcpStream>,
     who: Identity,
     peer: SocketAddr,
-) -> Result<(), Refused> {
+) {
     let Some(_seat) = server.sessions.enter(&who.name) else {
-        turn_away(stream).await;
-        return Err(Refused::TooMany(who.name));
+        refuse(server, peer, &Refused::TooMany(who.name));
+        return turn_away(stream).await;
     };
     server.console.show(&Event::Connected { name: &who.name, peer });
     tracing::debug!(name = %who.name, key = %who.fingerprint, %peer, "connected");
@@ -105,7 +102,6 @@ pub(crate) async fn serve(
     tracing::debug!(name = %who.name, %peer, reason = %ended, "disconnected");
     let reason = ended.to_string();
     server.console.show(&Event::Disconnected { name: &who.name, peer, reason: &reason });
-    Ok(())
 }
 
 async fn turn_away(mut stream: TlsStream<TcpStream>) {

@@ -102,7 +102,7 @@ impl Server {
         thread::spawn(move || reader.read(stdout));
         let mut server = Self { place, address: String::new(), process, console };
         let ready = server.line("ready  ");
-        server.address = ready.split("  ").nth(1).unwrap().to_owned();
+        ready.split("  ").nth(1).unwrap().clone_into(&mut server.address);
         server
     }
 
@@ -128,6 +128,15 @@ impl Server {
 
     pub(crate) fn trace(&self) -> String {
         std::fs::read_to_string(self.place.0.path().join("trace")).unwrap()
+    }
+
+    /// Waits for the trace to say this.
+    pub(crate) fn traces(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.trace().contains(text) {
+            assert!(Instant::now() < deadline, "no {text:?} in {}", self.trace());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -205,6 +214,9 @@ impl Console {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{:#?}\n{}", self.console.lines.lock(), self.trace());
+        }
         // It may have ended as the test wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();

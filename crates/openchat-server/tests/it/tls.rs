@@ -122,7 +122,7 @@ impl Connection {
                 self.received.drain(..to_frame(&frame).len());
                 return Some(frame);
             }
-            let mut chunk = [0; 16_384];
+            let mut chunk = vec![0; 16_384];
             let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.unwrap().unwrap();
             if read == 0 {
                 return None;

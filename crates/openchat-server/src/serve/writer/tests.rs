@@ -1,6 +1,8 @@
 //! Sessions that come and go at any place of a log that grows, quick and slow ones, over the real
 //! store: each gets every entry behind its place once, in order.
 
+#![allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
 use super::*;
 use crate::serve::feed::Hub;
 use openchat_crypto::sha256;
@@ -51,7 +53,9 @@ impl Relay {
             published.push(Publish::Entry { log: LOG, seq: self.tail.seq, entry: bytes.into() });
         }
         self.store.flush().unwrap();
-        published.into_iter().for_each(|publish| self.hub.publish(publish));
+        for publish in published {
+            self.hub.publish(publish);
+        }
         for (after, mailbox) in self.wanted.try_iter() {
             let tailing = Tailing { log: LOG, after, end: self.tail.seq };
             mailbox.put(Letter::Tail(self.hub.subscribe(&tailing, &mailbox)));

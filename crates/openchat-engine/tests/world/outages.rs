@@ -1,0 +1,89 @@
+//! Networks and relays that come and go.
+
+use crate::world::{MINUTE, SECOND, World};
+
+#[test]
+fn what_is_written_offline_is_sent_later_once() {
+    let (mut world, all) = World::with(20, &["alice", "bob"]);
+    world.disconnect(all[0]);
+    for n in 0..300 {
+        world.say(all[0], &format!("{n}"));
+    }
+    assert_eq!(world.queued(all[0]), 300);
+    world.run(MINUTE);
+    world.connect(all[0]);
+    world.run(5 * SECOND);
+    let expected: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+    assert_eq!(world.person(all[1]).texts(), expected);
+    world.assert_same(&all);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn what_is_written_before_the_first_connection_survives_and_is_sent() {
+    let (mut world, all) = World::with(21, &["alice"]);
+    let bob = world.enroll("bob");
+    world.person_mut(bob).load();
+    world.say(bob, "early");
+    world.kill(bob);
+    world.start(bob);
+    world.run(5 * SECOND);
+    assert_eq!(world.person(all[0]).texts(), ["early"]);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn a_relay_that_restarts_loses_nothing_that_it_acknowledged() {
+    let (mut world, all) = World::with(22, &["alice", "bob", "carol"]);
+    for round in 0..12 {
+        for who in &all {
+            world.say(*who, &format!("{who:?} {round}"));
+        }
+        world.run(13);
+        world = world.restart_relay();
+        world.run(50);
+        all.iter().for_each(|who| world.connect(*who));
+        world.run(37);
+    }
+    world.run(5 * SECOND);
+    world.assert_no_alarms();
+    world.assert_same(&all);
+    assert_eq!(world.person(all[0]).texts().len(), 36);
+}
+
+#[test]
+fn connections_that_break_all_the_time_lose_and_double_nothing() {
+    let (mut world, all) = World::with(23, &["alice", "bob", "carol"]);
+    for round in 0..100 {
+        let who = all[round % 3];
+        world.say(who, &format!("{round}"));
+        world.run(11);
+        if round % 4 == 0 {
+            world.reconnect(all[(round / 4) % 3]);
+        }
+        if round % 5 == 0 {
+            world.kill(who);
+            world.start(who);
+        }
+    }
+    world.run(5 * SECOND);
+    world.assert_no_alarms();
+    world.assert_same(&all);
+    assert_eq!(world.person(all[0]).texts().len(), 100);
+}
+
+#[test]
+fn a_newcomer_whose_connection_breaks_at_any_time_gets_in() {
+    for after in (0..400).step_by(10) {
+        let (mut world, all) = World::with(24, &["alice"]);
+        let bob = world.enroll("bob");
+        world.start(bob);
+        world.run(after);
+        world.reconnect(bob);
+        assert!(world.run_until(10 * SECOND, |world| world.is_ready(bob)), "after {after} ms");
+        world.say(bob, "hello");
+        world.run(SECOND);
+        assert_eq!(world.person(all[0]).texts(), ["hello"], "after {after} ms");
+        world.assert_no_alarms();
+    }
+}

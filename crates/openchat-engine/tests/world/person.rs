@@ -1,0 +1,160 @@
+//! A person's device: its identity, its vault, and the engine while it runs.
+
+use crate::vault::Vault;
+use openchat_crypto::IdentityKey;
+use openchat_engine::{AlarmCode, Device, Engine, Event, Output};
+use openchat_pki::{CaCertificate, ServerKeys};
+use openchat_relay::Identity;
+use openchat_wire::{Digest, GroupId, MessageId, Seq, UnixMillis, enroll::Enrolled};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// When a device dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The transaction was lost, nothing was sent, nothing was shown.
+    BeforeStored,
+    /// The transaction stands, nothing was sent, nothing was shown.
+    AfterStored,
+}
+
+pub(crate) struct Person {
+    pub(crate) identity: Identity,
+    pub(crate) key: Vec<u8>,
+    enrolled: Enrolled,
+    pin: Digest,
+    pub(crate) vault: Vault,
+    pub(crate) engine: Option<Engine>,
+    /// The current connection; every one has a number of its own.
+    pub(crate) connection: Option<u64>,
+    /// What this connection tails.
+    pub(crate) tails: BTreeSet<GroupId>,
+    pub(crate) events: Vec<Event>,
+    /// What the device's clock shows beyond the true time, in milliseconds.
+    pub(crate) skew: i64,
+    /// Outputs with something in them, so far.
+    pub(crate) steps: usize,
+    pub(crate) death: Option<(usize, Death)>,
+    /// Requests that left, in all.
+    pub(crate) requests: usize,
+    pub(crate) acks: BTreeMap<MessageId, Seq>,
+}
+
+impl Person {
+    pub(crate) fn new(identity: Identity, key: &IdentityKey, enrolled: Enrolled, pin: Digest) -> Self {
+        Self {
+            identity,
+            key: key.to_pkcs8().to_vec(),
+            enrolled,
+            pin,
+            vault: Vault::default(),
+            engine: None,
+            connection: None,
+            tails: BTreeSet::new(),
+            events: Vec::new(),
+            skew: 0,
+            steps: 0,
+            death: None,
+            requests: 0,
+            acks: BTreeMap::new(),
+        }
+    }
+
+    /// The identity as it would come from the vault, checked again.
+    pub(crate) fn device(&self) -> Device {
+        let ca = CaCertificate::pinned(&self.enrolled.ca.0, &self.pin).unwrap();
+        let server_keys = ServerKeys::verify(&self.enrolled.server_keys.0, &ca).unwrap();
+        Device {
+            name: self.identity.name.clone(),
+            key: IdentityKey::from_pkcs8(&self.key).unwrap(),
+            certificate: self.enrolled.certificate.0.clone(),
+            ca,
+            server_keys,
+        }
+    }
+
+    /// The same person's second device: a copy of the vault and the identity.
+    pub(crate) fn copy(&self) -> Self {
+        let key = IdentityKey::from_pkcs8(&self.key).unwrap();
+        let mut copy = Self::new(self.identity.clone(), &key, self.enrolled.clone(), self.pin);
+        copy.vault = self.vault.clone();
+        copy
+    }
+
+    pub(crate) fn load(&mut self) {
+        self.engine = Some(Engine::new(self.device(), self.vault.snapshot()).unwrap());
+    }
+
+    pub(crate) fn clock(&self, now: u64) -> UnixMillis {
+        UnixMillis(now.saturating_add_signed(self.skew))
+    }
+
+    /// The true time of the engine's deadline.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let deadline = self.engine.as_ref()?.next_deadline()?;
+        Some(deadline.0.saturating_sub_signed(self.skew))
+    }
+
+    /// Takes the engine's output, or dies on it.
+    pub(crate) fn take_output(&mut self) -> Option<Output> {
+        let output = self.engine.as_mut()?.take_output();
+        if output.changes.is_empty() && output.requests.is_empty() && output.events.is_empty() {
+            return None;
+        }
+        self.steps += 1;
+        let death = self.death.filter(|(step, _)| *step == self.steps).map(|(_, death)| death);
+        match death {
+            Some(Death::BeforeStored) => self.die(),
+            Some(Death::AfterStored) => {
+                self.vault.apply(output.changes);
+                self.die();
+            }
+            None => return Some(output),
+        }
+        None
+    }
+
+    pub(crate) fn die(&mut self) {
+        self.engine = None;
+        self.connection = None;
+        self.tails.clear();
+    }
+
+    pub(crate) fn show(&mut self, events: Vec<Event>) {
+        for event in &events {
+            if let Event::Ack { id, seq } = event {
+                let before = self.acks.insert(*id, *seq);
+                assert!(before.is_none_or(|before| before == *seq), "one message, two places");
+            }
+        }
+        self.events.extend(events);
+    }
+
+    pub(crate) fn alarms(&self) -> Vec<AlarmCode> {
+        let code = |event: &Event| match event {
+            Event::Alarm { code, .. } => Some(*code),
+            _ => None,
+        };
+        self.events.iter().filter_map(code).collect()
+    }
+
+    /// Entries that could not be opened, but for those from before this person came.
+    pub(crate) fn unreadable(&self) -> Vec<(Seq, String)> {
+        let cause = |event: &Event| match event {
+            Event::Unreadable { seq, cause, .. } if !cause.ends_with("from before you came") => {
+                Some((*seq, cause.clone()))
+            }
+            _ => None,
+        };
+        self.events.iter().filter_map(cause).collect()
+    }
+
+    /// Texts in the order of the log, with who wrote them.
+    pub(crate) fn heard(&self) -> Vec<(Seq, String, String)> {
+        let line = |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text.clone());
+        self.vault.messages.iter().map(line).collect()
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.vault.messages.iter().map(|message| message.text.clone()).collect()
+    }
+}

@@ -1,0 +1,103 @@
+//! The relay as a process: its store survives it.
+
+use crate::random::TestRng;
+use openchat_crypto::IdentityKey;
+use openchat_pki::{CertificateAuthority, Profiles, certification_request};
+use openchat_relay::{
+    Identity, Keys, Limit, Relay, Store,
+    memory::MemoryStore,
+    store::Which,
+};
+use openchat_wire::{
+    Blob, Digest, GroupId, GroupName, Name, Seq, UnixMillis,
+    enroll::{EnrollRequest, Enrolled},
+    relay::{Answer, Receipt, Request},
+};
+
+pub(crate) struct Server {
+    pub(crate) relay: Relay<MemoryStore>,
+    ca_key: Vec<u8>,
+    ca_certificate: Vec<u8>,
+    log_key: Vec<u8>,
+    relay_key: Vec<u8>,
+    profiles: Profiles,
+}
+
+impl Server {
+    pub(crate) fn new(now: UnixMillis, rng: &mut TestRng) -> Self {
+        let profiles = Profiles::builtin().unwrap();
+        let (ca_key, log, relay) =
+            (IdentityKey::generate(rng), IdentityKey::generate(rng), IdentityKey::generate(rng));
+        let pkcs8 = |key: &IdentityKey| key.to_pkcs8().to_vec();
+        let (ca_pkcs8, log_key, relay_key) = (pkcs8(&ca_key), pkcs8(&log), pkcs8(&relay));
+        let ca = CertificateAuthority::create("test", ca_key, &profiles, now, rng).unwrap();
+        let ca_certificate = ca.certificate().to_vec();
+        let relay = Relay::open(MemoryStore::new(), Keys { ca, log, relay }).unwrap();
+        Self { relay, ca_key: ca_pkcs8, ca_certificate, log_key, relay_key, profiles }
+    }
+
+    /// The process dies and comes back: what was flushed is there, nothing else.
+    pub(crate) fn restart(self) -> Self {
+        let Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles } = self;
+        let key = |bytes: &[u8]| IdentityKey::from_pkcs8(bytes).unwrap();
+        let ca = CertificateAuthority::load(key(&ca_key), &ca_certificate, &profiles).unwrap();
+        let keys = Keys { ca, log: key(&log_key), relay: key(&relay_key) };
+        let relay = Relay::open(relay.into_store().crash(), keys).unwrap();
+        Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles }
+    }
+
+    pub(crate) fn enroll(
+        &mut self,
+        name: &str,
+        now: UnixMillis,
+        rng: &mut TestRng,
+    ) -> (Identity, IdentityKey, Enrolled) {
+        let name: Name = name.parse().unwrap();
+        let key = IdentityKey::generate(rng);
+        let invited = self.relay.invite(&name, now, rng).unwrap();
+        let request = EnrollRequest {
+            name: name.clone(),
+            invitation: invited.id,
+            secret: invited.secret,
+            csr: Blob(certification_request(&key, &name).unwrap()),
+        };
+        let enrolled = self.relay.enroll(&request, now, rng).answer.unwrap();
+        self.relay.flush().unwrap();
+        (Identity { name, fingerprint: key.fingerprint() }, key, enrolled)
+    }
+
+    pub(crate) fn pin(&self) -> Digest {
+        self.relay.ca().pin()
+    }
+
+    /// The key under the relay's receipts, for a relay that lies.
+    pub(crate) fn receipt_key(&self) -> IdentityKey {
+        IdentityKey::from_pkcs8(&self.relay_key).unwrap()
+    }
+
+    /// The key under the transparency heads.
+    pub(crate) fn head_key(&self) -> IdentityKey {
+        IdentityKey::from_pkcs8(&self.log_key).unwrap()
+    }
+
+    pub(crate) fn entries(&self, log: &GroupId, after: Seq) -> Vec<(Seq, Vec<u8>)> {
+        let all = Limit { entries: usize::MAX, bytes: usize::MAX };
+        self.relay.store().read(log, after, Which::All, all).unwrap().entries
+    }
+
+    /// What the relay claims about a log's tail.
+    pub(crate) fn claim(&mut self, who: &Identity, log: &GroupId) -> Receipt {
+        let request = Request::Receipt { log: *log, at: None };
+        let outcome = self.relay.handle(who, &request, UnixMillis(0));
+        let Ok(Answer::Receipt(signed)) = outcome.answer else { panic!("no receipt") };
+        openchat_pki::verify_receipt(&signed, self.receipt_key().public()).unwrap()
+    }
+
+    pub(crate) fn group(&mut self, who: &Identity, name: &GroupName) -> Option<GroupId> {
+        let request = Request::FindGroup(name.clone());
+        match self.relay.handle(who, &request, UnixMillis(0)).answer {
+            Ok(Answer::Group(id)) => Some(id),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A vault in memory: what a device still has after a crash.
+
+use openchat_engine::{Change, Key, Snapshot, StoredMessage};
+use openchat_wire::{Blob, Fingerprint, MessageId, Seq};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Vault {
+    pub(crate) records: BTreeMap<Key, Blob>,
+    pub(crate) messages: Vec<StoredMessage>,
+    seen: BTreeSet<(Fingerprint, MessageId)>,
+}
+
+impl Vault {
+    /// Applies an output's changes, and holds what must be true of every one of them: no message
+    /// comes twice, and each stands behind the one before.
+    pub(crate) fn apply(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Put { key, value } => {
+                    self.records.insert(key, value);
+                }
+                Change::Delete(key) => {
+                    self.records.remove(&key);
+                }
+                Change::Message(message) => self.keep(message),
+            }
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let records = self.records.iter().map(|(key, value)| (key.clone(), value.clone()));
+        Snapshot { records: records.collect() }
+    }
+
+    fn keep(&mut self, message: StoredMessage) {
+        let last = self.messages.last().map_or(Seq(0), |last| last.seq);
+        assert!(last < message.seq, "{:?} is stored behind {last:?}", message.seq);
+        let fresh = self.seen.insert((message.fingerprint, message.id));
+        assert!(fresh, "{} is stored twice", message.text);
+        self.messages.push(message);
+    }
+}

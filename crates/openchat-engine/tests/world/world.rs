@@ -1,0 +1,386 @@
+//! Devices, one relay, and the wires between them, in virtual time. Everything that happens
+//! follows from the seed.
+
+use crate::{
+    liar::{Honest, Lies, Said},
+    person::{Death, Person},
+    random::TestRng,
+    server::Server,
+};
+use openchat_engine::{AlarmCode, Command, Event, Input};
+use openchat_relay::{Outcome, Publish};
+use openchat_roster::{LogEntry, MessageHeader};
+use openchat_wire::{
+    Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
+    relay::{Request, ToClient, ToServer},
+};
+use rand_core::Rng;
+use std::collections::BTreeMap;
+
+/// When worlds begin: 2026-07-01.
+pub(crate) const START: u64 = 1_782_864_000_000;
+
+/// One way over a wire.
+const LATENCY: u64 = 20;
+
+/// From a device's death to its next start.
+const RECOVERY: u64 = 300;
+
+pub(crate) const SECOND: u64 = 1_000;
+pub(crate) const MINUTE: u64 = 60 * SECOND;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
+
+/// Somebody in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Who(pub(crate) usize);
+
+/// Something on its way.
+#[derive(Debug)]
+enum Parcel {
+    Up { from: Who, connection: u64, frame: ToServer },
+    Down { to: Who, connection: u64, frame: ToClient },
+    Start(Who),
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) rng: TestRng,
+    pub(crate) server: Server,
+    pub(crate) people: Vec<Person>,
+    pub(crate) liar: Box<dyn Lies>,
+    /// What the server's clock shows beyond the true time.
+    pub(crate) server_skew: i64,
+    /// Sealed entries that were ever offered to the relay, by the key that must be theirs alone.
+    pub(crate) sealed: BTreeMap<(GroupId, Fingerprint, Vec<u8>), Vec<u8>>,
+    /// Whether to hold that no key seals twice: a cloned device can't keep to it.
+    pub(crate) holds_keys_single: bool,
+    wires: BTreeMap<(u64, u64), Parcel>,
+    counter: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = TestRng::new(seed);
+        let server = Server::new(UnixMillis(START), &mut rng);
+        Self {
+            now: START,
+            rng,
+            server,
+            people: Vec::new(),
+            liar: Box::new(Honest),
+            server_skew: 0,
+            sealed: BTreeMap::new(),
+            holds_keys_single: true,
+            wires: BTreeMap::new(),
+            counter: 0,
+        }
+    }
+
+    /// A world in which these people are in `#general`, in this order, and have read its log.
+    pub(crate) fn with(seed: u64, names: &[&str]) -> (Self, Vec<Who>) {
+        let mut world = Self::new(seed);
+        let mut all = Vec::new();
+        for name in names {
+            let who = world.enroll(name);
+            world.start(who);
+            assert!(world.run_until(MINUTE, |world| world.is_ready(who)), "{name} gets in");
+            all.push(who);
+        }
+        world.run(SECOND);
+        (world, all)
+    }
+
+    pub(crate) fn enroll(&mut self, name: &str) -> Who {
+        let (now, pin) = (UnixMillis(self.now), self.server.pin());
+        let (identity, key, enrolled) = self.server.enroll(name, now, &mut self.rng);
+        self.people.push(Person::new(identity, &key, enrolled, pin));
+        Who(self.people.len() - 1)
+    }
+
+    /// Another device with the same vault and the same identity.
+    pub(crate) fn copy(&mut self, who: Who) -> Who {
+        self.people.push(self.person(who).copy());
+        Who(self.people.len() - 1)
+    }
+
+    pub(crate) fn person(&self, who: Who) -> &Person {
+        &self.people[who.0]
+    }
+
+    pub(crate) fn person_mut(&mut self, who: Who) -> &mut Person {
+        &mut self.people[who.0]
+    }
+
+    /// Loads the vault, connects, and opens `#general`.
+    pub(crate) fn start(&mut self, who: Who) {
+        self.person_mut(who).load();
+        self.connect(who);
+        self.input(who, Input::Command(Command::Open { group: general() }));
+    }
+
+    pub(crate) fn connect(&mut self, who: Who) {
+        let connection = self.next();
+        let person = self.person_mut(who);
+        person.connection = Some(connection);
+        person.tails.clear();
+        self.input(who, Input::Connected);
+    }
+
+    pub(crate) fn disconnect(&mut self, who: Who) {
+        let person = self.person_mut(who);
+        person.connection = None;
+        person.tails.clear();
+        self.input(who, Input::Disconnected);
+    }
+
+    pub(crate) fn reconnect(&mut self, who: Who) {
+        self.disconnect(who);
+        self.connect(who);
+    }
+
+    /// The device is off; its vault stays.
+    pub(crate) fn kill(&mut self, who: Who) {
+        self.person_mut(who).die();
+    }
+
+    /// The relay's process dies and comes back at once: every connection ends, what was on the
+    /// wires is lost.
+    pub(crate) fn restart_relay(mut self) -> Self {
+        self.server = self.server.restart();
+        self.wires.retain(|_, parcel| matches!(parcel, Parcel::Start(_)));
+        for who in self.online() {
+            self.disconnect(who);
+        }
+        self
+    }
+
+    pub(crate) fn online(&self) -> Vec<Who> {
+        let all = (0..self.people.len()).map(Who);
+        all.filter(|who| self.person(*who).connection.is_some()).collect()
+    }
+
+    /// Writes a text in `#general`.
+    pub(crate) fn say(&mut self, who: Who, text: &str) -> MessageId {
+        let mut id = MessageId([0; 16]);
+        self.rng.fill_bytes(&mut id.0);
+        self.say_as(who, id, text);
+        id
+    }
+
+    pub(crate) fn say_as(&mut self, who: Who, id: MessageId, text: &str) {
+        let (group, text) = (general(), text.to_owned());
+        self.input(who, Input::Command(Command::Send { group, id, text }));
+    }
+
+    /// Hands something to an engine and does what it wants.
+    pub(crate) fn input(&mut self, who: Who, input: Input) {
+        let person = &mut self.people[who.0];
+        let clock = person.clock(self.now);
+        if let Some(engine) = &mut person.engine {
+            engine.handle(input, clock, &mut self.rng);
+        }
+        self.settle(who);
+    }
+
+    /// Everything that happens within so many milliseconds.
+    pub(crate) fn run(&mut self, millis: u64) {
+        self.run_until(millis, |_| false);
+    }
+
+    /// Runs until it is so, or the time is over; tells whether it is so.
+    pub(crate) fn run_until(&mut self, millis: u64, so: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + millis;
+        while !so(self) {
+            let parcel = self.wires.first_key_value().map(|((time, _), _)| *time);
+            let tick = self.next_tick();
+            let next = [parcel, tick.map(|(time, _)| time)].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                self.now = end;
+                return so(self);
+            };
+            self.now = self.now.max(next);
+            match tick {
+                Some((time, who)) if parcel.is_none_or(|parcel| time < parcel) => self.tick(who),
+                _ => self.deliver(),
+            }
+        }
+        true
+    }
+
+    pub(crate) fn general(&mut self) -> GroupId {
+        let who = self.people[0].identity.clone();
+        self.server.group(&who, &general()).expect("#general is there")
+    }
+
+    /// The whole log of `#general`.
+    pub(crate) fn log(&mut self) -> Vec<(Seq, Vec<u8>)> {
+        let log = self.general();
+        self.server.entries(&log, Seq(0))
+    }
+
+    pub(crate) fn is_ready(&self, who: Who) -> bool {
+        self.person(who).events.iter().any(|event| matches!(event, Event::Ready { .. }))
+    }
+
+    /// Forgets what was shown so far, so that a test sees what comes next.
+    pub(crate) fn forget_events(&mut self) {
+        self.people.iter_mut().for_each(|person| person.events.clear());
+    }
+
+    pub(crate) fn alarms(&self, who: Who) -> Vec<AlarmCode> {
+        self.person(who).alarms()
+    }
+
+    pub(crate) fn assert_no_alarms(&self) {
+        for person in &self.people {
+            assert_eq!(person.alarms(), [], "{}: {:?}", person.identity.name, person.events);
+            assert_eq!(person.unreadable(), [], "{}", person.identity.name);
+        }
+    }
+
+    /// All of them have stored the same messages, from the place where the last one came in.
+    pub(crate) fn assert_same(&self, all: &[Who]) {
+        let first = self.person(all[0]).heard();
+        for who in &all[1..] {
+            assert_eq!(first, self.person(*who).heard(), "{}", self.person(*who).identity.name);
+        }
+    }
+
+    pub(crate) fn queued(&self, who: Who) -> usize {
+        self.person(who).engine.as_ref().map_or(0, openchat_engine::Engine::queued)
+    }
+
+    pub(crate) fn epoch(&self, who: Who) -> u64 {
+        let engine = self.person(who).engine.as_ref().unwrap();
+        engine.groups().next().map_or(0, |(_, epoch)| epoch.0)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    fn next_tick(&self) -> Option<(u64, Who)> {
+        let due = |(at, person): (usize, &Person)| Some((person.deadline()?, Who(at)));
+        self.people.iter().enumerate().filter_map(due).min()
+    }
+
+    fn tick(&mut self, who: Who) {
+        self.input(who, Input::Tick);
+        let again = self.person(who).deadline().is_some_and(|deadline| deadline <= self.now);
+        assert!(!again, "a tick leaves its own deadline in the past: the runtime would spin");
+    }
+
+    fn send(&mut self, after: u64, parcel: Parcel) {
+        let order = self.next();
+        self.wires.insert((self.now + after, order), parcel);
+    }
+
+    fn deliver(&mut self) {
+        let Some((_, parcel)) = self.wires.pop_first() else { return };
+        match parcel {
+            Parcel::Up { from, connection, frame } => {
+                if self.person(from).connection == Some(connection) {
+                    self.serve(from, frame);
+                }
+            }
+            Parcel::Down { to, connection, frame } => {
+                if self.person(to).connection == Some(connection) {
+                    self.input(to, Input::Frame(frame));
+                }
+            }
+            Parcel::Start(who) => self.start(who),
+        }
+    }
+
+    fn settle(&mut self, who: Who) {
+        let person = &mut self.people[who.0];
+        let was_alive = person.engine.is_some();
+        let output = person.take_output();
+        if was_alive && person.engine.is_none() {
+            self.send(RECOVERY, Parcel::Start(who));
+        }
+        let Some(output) = output else { return };
+        let person = &mut self.people[who.0];
+        person.vault.apply(output.changes);
+        person.requests += output.requests.len();
+        person.show(output.events);
+        let Some(connection) = person.connection else { return };
+        for frame in output.requests {
+            self.send(LATENCY, Parcel::Up { from: who, connection, frame });
+        }
+    }
+
+    fn serve(&mut self, from: Who, frame: ToServer) {
+        let ToServer { id, request } = frame;
+        self.note_sealed(from, &request);
+        if let Some(answer) = self.liar.instead(from, &request) {
+            return self.push(from, ToClient::Answer { id, answer });
+        }
+        let now = UnixMillis(self.now.saturating_add_signed(self.server_skew));
+        let who = self.person(from).identity.clone();
+        let Outcome { answer, publish, tail } = self.server.relay.handle(&who, &request, now);
+        self.server.relay.flush().unwrap();
+        let answer: Said = self.liar.answer(from, &request, answer);
+        self.push(from, ToClient::Answer { id, answer });
+        if let Some(tail) = tail {
+            self.person_mut(from).tails.insert(tail.log);
+            for (seq, entry) in self.server.entries(&tail.log, tail.after) {
+                let frame = ToClient::Entry { log: tail.log, seq, entry: Blob(entry) };
+                self.push_lying(from, frame);
+            }
+        }
+        if let Some(publish) = publish {
+            self.publish(&publish);
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish) {
+        let (log, frame) = match publish.clone() {
+            Publish::Entry { log, seq, entry } => {
+                (log, ToClient::Entry { log, seq, entry: Blob(entry.to_vec()) })
+            }
+            Publish::Heartbeat { log, beat, receipt } => {
+                (log, ToClient::Heartbeat { log, beat: Blob(beat.to_vec()), receipt })
+            }
+        };
+        for who in (0..self.people.len()).map(Who) {
+            if self.person(who).tails.contains(&log) {
+                self.push_lying(who, frame.clone());
+            }
+        }
+    }
+
+    fn push_lying(&mut self, to: Who, frame: ToClient) {
+        for frame in self.liar.push(to, frame) {
+            self.push(to, frame);
+        }
+    }
+
+    pub(crate) fn push(&mut self, to: Who, frame: ToClient) {
+        if let Some(connection) = self.person(to).connection {
+            self.send(LATENCY, Parcel::Down { to, connection, frame });
+        }
+    }
+
+    /// Holds that no key of any ratchet ever seals two different things.
+    fn note_sealed(&mut self, from: Who, request: &Request) {
+        let Request::Append { log, entry } = request else { return };
+        let Ok(LogEntry::Message(message)) = LogEntry::decode(&entry.0) else { return };
+        let header = MessageHeader { id: MessageId([0; 16]), ..message.header };
+        let key = (*log, self.person(from).identity.fingerprint, openchat_wire::encode(&header));
+        let before = self.sealed.insert(key, entry.0.clone());
+        let once = before.is_none_or(|before| before == entry.0);
+        assert!(once || !self.holds_keys_single, "a key seals twice: {:?}", message.header);
+    }
+}
+
+impl World {
+    pub(crate) fn dies(&mut self, who: Who, step: usize, death: Death) {
+        self.person_mut(who).death = Some((step, death));
+    }
+}
+
+pub(crate) fn general() -> GroupName {
+    "general".parse().unwrap()
+}

@@ -1,0 +1,15 @@
+//! Devices, a log that they share, and what each of them makes of it.
+
+pub(crate) mod device;
+pub(crate) mod insider;
+pub(crate) mod reference;
+pub(crate) mod rng;
+pub(crate) mod thief;
+pub(crate) mod world;
+
+pub(crate) use device::{Act, Device, Event, HEAD};
+pub(crate) use insider::{Lie, Liar, resigned};
+pub(crate) use reference::{Reference, SecretsView};
+pub(crate) use rng::TestRng;
+pub(crate) use thief::Thief;
+pub(crate) use world::World;

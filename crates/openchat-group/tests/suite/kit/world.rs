@@ -1,0 +1,164 @@
+//! Devices around one log, with an honest relay unless a test plays another one.
+
+use openchat_group::{CommitOutcome, Effect};
+use openchat_roster::{CommitEntry, LogEntry, MessageEntry, Policy, Roster};
+use openchat_wire::GroupId;
+
+use super::{
+    device::{Act, Device, Event},
+    rng::TestRng,
+};
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) rng: TestRng,
+}
+
+impl World {
+    /// `seated` members, who came in this order, and `outside` more devices that watch.
+    pub(crate) fn new(seed: u64, seated: usize, outside: usize) -> Self {
+        let mut world = Self::empty(seed, seated + outside, open_policy());
+        for joiner in 1..seated {
+            world.act(joiner, Act::Join);
+        }
+        world
+    }
+
+    /// `count` devices; the first has created the group.
+    pub(crate) fn empty(seed: u64, count: usize, policy: Policy) -> Self {
+        let rng = TestRng::new(seed);
+        let mut creator = Device::new(0, GroupId([0; 32]), &rng);
+        let log = vec![creator.create(policy)];
+        let group = *creator.group.roster().group();
+        let others = (1..count).map(|index| Device::new(index, group, &rng));
+        let devices = core::iter::once(creator).chain(others).collect();
+        let mut world = Self { log, devices, rng };
+        world.deliver();
+        world
+    }
+
+    /// `who` commits and everybody reads it: one event for each device.
+    pub(crate) fn act(&mut self, who: usize, act: Act) -> Vec<Event> {
+        let entry = self.devices[who].make(act).unwrap();
+        let events = self.publish(entry);
+        assert_eq!(events[who].effect(), Effect::Own, "d{who} {act:?}");
+        events
+    }
+
+    /// `who` writes and everybody reads it.
+    pub(crate) fn say(&mut self, who: usize, text: &str) -> Vec<Event> {
+        let entry = self.devices[who].seal(text).unwrap();
+        self.publish(entry)
+    }
+
+    /// An entry that everybody who is at the tail reads: one event for each device.
+    pub(crate) fn publish(&mut self, entry: Vec<u8>) -> Vec<Event> {
+        self.deliver();
+        self.log.push(entry);
+        self.deliver().into_iter().map(|mut events| events.pop().unwrap()).collect()
+    }
+
+    /// Everybody reads to the tail.
+    pub(crate) fn deliver(&mut self) -> Vec<Vec<Event>> {
+        self.devices.iter_mut().map(|device| device.read(&self.log)).collect()
+    }
+
+    /// The group as the first device has it.
+    pub(crate) fn roster(&self) -> &Roster {
+        self.devices[0].group.roster()
+    }
+
+    /// Whoever is seated, by device.
+    pub(crate) fn seated(&self) -> Vec<usize> {
+        self.indices(|device| device.group.is_seated())
+    }
+
+    /// Whoever is seated and has the current keys.
+    pub(crate) fn current(&self) -> Vec<usize> {
+        self.indices(Device::is_current)
+    }
+
+    /// Whoever is seated and has not.
+    pub(crate) fn stuck(&self) -> Vec<usize> {
+        self.indices(|device| device.group.is_left_behind())
+    }
+
+    fn indices(&self, wanted: impl Fn(&Device) -> bool) -> Vec<usize> {
+        (0..self.devices.len()).filter(|&index| wanted(&self.devices[index])).collect()
+    }
+
+    /// Each of `speakers` says something that every device with the current keys opens.
+    pub(crate) fn assert_heard(&mut self, speakers: &[usize]) {
+        let current = self.current();
+        for &speaker in speakers {
+            let text = format!("d{speaker} at {}", self.log.len());
+            let events = self.say(speaker, &text);
+            for (listener, event) in events.iter().enumerate() {
+                if listener == speaker {
+                    assert_eq!(*event, Event::OwnMessage);
+                } else if current.contains(&listener) {
+                    assert_eq!(event.text(), Some(&text[..]), "d{listener} hears d{speaker}");
+                } else {
+                    assert!(matches!(event, Event::Unreadable(_)), "d{listener}: {event:?}");
+                }
+            }
+        }
+    }
+
+    /// Everybody seated has the current keys, and hears everybody.
+    pub(crate) fn assert_all_talk(&mut self) {
+        assert_eq!(self.stuck(), Vec::<usize>::new());
+        self.assert_heard(&self.current());
+    }
+
+    /// All devices have the same public state, and those with keys the same keys.
+    pub(crate) fn assert_agree(&self) {
+        let first = self.roster();
+        for device in &self.devices {
+            let roster = device.group.roster();
+            assert_eq!(roster.interim(), first.interim());
+            assert_eq!(roster.tree().hash(), first.tree().hash());
+            assert!(roster.seats().eq(first.seats()));
+        }
+        let epoch = first.epoch();
+        let current = self.current();
+        let keys = |index: usize| self.devices[index].group.ratchets(epoch).unwrap().confirmed;
+        assert!(current.windows(2).all(|pair| keys(pair[0]) == keys(pair[1])));
+    }
+
+    /// Nobody's state is changed by `entry`, for which each device says the same.
+    pub(crate) fn assert_refused(&mut self, entry: &[u8], expected: &Event) {
+        for (index, device) in self.devices.iter_mut().enumerate() {
+            let before = device.snapshot();
+            assert_eq!(device.judge(entry), *expected, "d{index}");
+            assert_eq!(device.snapshot(), before, "d{index} changed");
+        }
+    }
+}
+
+pub(crate) fn open_policy() -> Policy {
+    Policy::Open { name: "general".parse().unwrap() }
+}
+
+/// The commit in an entry.
+pub(crate) fn commit_of(entry: &[u8]) -> CommitEntry {
+    match LogEntry::decode(entry) {
+        Ok(LogEntry::Commit(commit)) => commit,
+        other => panic!("no commit: {other:?}"),
+    }
+}
+
+/// The message in an entry.
+pub(crate) fn message_of(entry: &[u8]) -> MessageEntry {
+    match LogEntry::decode(entry) {
+        Ok(LogEntry::Message(message)) => message,
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+/// The event of a commit that everybody skips.
+pub(crate) fn invalid(fault: openchat_roster::CommitFault) -> Event {
+    Event::Commit(CommitOutcome::Invalid(fault))
+}
