@@ -1,7 +1,14 @@
 //! What a relay may do with the truth before it leaves.
 
 use crate::world::Who;
-use openchat_wire::relay::{Answer, Refusal, Request, ToClient};
+use openchat_crypto::IdentityKey;
+use openchat_pki::{sign_receipt, verify_receipt};
+use openchat_roster::log_hash_next;
+use openchat_wire::{
+    Blob, Digest, Fingerprint, GroupId, Seq,
+    relay::{Answer, Receipt, Refusal, Request, SignedReceipt, ToClient},
+};
+use std::collections::BTreeMap;
 
 /// What is said to a request.
 pub(crate) type Said = Result<Answer, Refusal>;
@@ -53,5 +60,72 @@ pub(crate) struct Pushes<F>(pub(crate) F);
 impl<F: FnMut(Who, ToClient) -> Vec<ToClient>> Lies for Pushes<F> {
     fn push(&mut self, to: Who, frame: ToClient) -> Vec<ToClient> {
         (self.0)(to, frame)
+    }
+}
+
+/// What becomes of an entry before it is shown: any number of entries, at places that grow.
+pub(crate) type Edit = Box<dyn FnMut(Who, Seq, Vec<u8>) -> Vec<(Seq, Vec<u8>)>>;
+
+/// The strongest lie: each victim is shown a history of its own, under receipts that fit it and
+/// that the relay's key has signed. Only what other members say can contradict it.
+pub(crate) struct Fork {
+    log: GroupId,
+    key: IdentityKey,
+    /// What each victim was shown last.
+    tails: BTreeMap<Who, (Seq, Digest)>,
+    edit: Edit,
+    /// Certificates that it gives in place of the true ones.
+    pub(crate) certificates: BTreeMap<Fingerprint, Vec<u8>>,
+}
+
+impl Fork {
+    /// Lies to these from here on: `tail` is the log's end as everybody has seen it.
+    pub(crate) fn new(tail: &Receipt, key: IdentityKey, victims: &[Who], edit: Edit) -> Self {
+        let tails = victims.iter().map(|who| (*who, (tail.seq, tail.log_hash))).collect();
+        Self { log: tail.group, key, tails, edit, certificates: BTreeMap::new() }
+    }
+
+    fn show(&mut self, to: Who, seq: Seq, entry: Vec<u8>) -> Vec<ToClient> {
+        let mut frames = Vec::new();
+        for (seq, entry) in (self.edit)(to, seq, entry) {
+            let tail = self.tails.get_mut(&to).unwrap();
+            *tail = (seq, log_hash_next(&tail.1, seq, &entry));
+            frames.push(ToClient::Entry { log: self.log, seq, entry: Blob(entry) });
+        }
+        frames
+    }
+
+    fn receipt(&self, to: Who, honest: SignedReceipt) -> SignedReceipt {
+        let Some((seq, log_hash)) = self.tails.get(&to) else { return honest };
+        let receipt = verify_receipt(&honest, self.key.public()).unwrap();
+        sign_receipt(&Receipt { seq: *seq, log_hash: *log_hash, ..receipt }, &self.key)
+    }
+}
+
+impl Lies for Fork {
+    fn answer(&mut self, to: Who, request: &Request, answer: Said) -> Said {
+        match (request, answer) {
+            (Request::Receipt { at: None, .. }, Ok(Answer::Receipt(honest))) => {
+                Ok(Answer::Receipt(self.receipt(to, honest)))
+            }
+            (Request::Certificate(key), answer) if self.tails.contains_key(&to) => {
+                let false_one = self.certificates.get(key).cloned();
+                false_one.map_or(answer, |der| Ok(Answer::Certificate(Blob(der))))
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    fn push(&mut self, to: Who, frame: ToClient) -> Vec<ToClient> {
+        if !self.tails.contains_key(&to) {
+            return vec![frame];
+        }
+        match frame {
+            ToClient::Entry { seq, entry, .. } => self.show(to, seq, entry.0),
+            ToClient::Heartbeat { log, beat, receipt } => {
+                vec![ToClient::Heartbeat { log, beat, receipt: self.receipt(to, receipt) }]
+            }
+            frame => vec![frame],
+        }
     }
 }

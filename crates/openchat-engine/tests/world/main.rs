@@ -8,13 +8,18 @@
     reason = "a test that can't go on fails"
 )]
 
+mod copies;
 mod crashes;
+mod forge;
 mod forming;
+mod healing;
 mod liar;
+mod lies;
 mod outages;
 mod person;
 mod random;
 mod server;
+mod strangers;
 mod talking;
 mod vault;
 mod world;

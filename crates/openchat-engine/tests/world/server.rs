@@ -2,7 +2,7 @@
 
 use crate::random::TestRng;
 use openchat_crypto::IdentityKey;
-use openchat_pki::{CertificateAuthority, Profiles, certification_request};
+use openchat_pki::{CertificateAuthority, Profiles, UnverifiedCsr, certification_request};
 use openchat_relay::{
     Identity, Keys, Limit, Relay, Store,
     memory::MemoryStore,
@@ -64,6 +64,19 @@ impl Server {
         let enrolled = self.relay.enroll(&request, now, rng).answer.unwrap();
         self.relay.flush().unwrap();
         (Identity { name, fingerprint: key.fingerprint() }, key, enrolled)
+    }
+
+    /// A certificate that the relay would refuse: the operator has the CA's key, after all.
+    pub(crate) fn certify(
+        &self,
+        key: &IdentityKey,
+        name: &Name,
+        now: u64,
+        rng: &mut TestRng,
+    ) -> Vec<u8> {
+        let request = certification_request(key, name).unwrap();
+        let request = UnverifiedCsr::decode(&request).unwrap().verify_for(name).unwrap();
+        self.relay.ca().issue_client(&request, name, UnixMillis(now), rng).unwrap()
     }
 
     pub(crate) fn pin(&self) -> Digest {

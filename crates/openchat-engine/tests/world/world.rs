@@ -218,6 +218,24 @@ impl World {
         self.server.entries(&log, Seq(0))
     }
 
+    /// How many commits the log of `#general` has.
+    pub(crate) fn commits(&mut self) -> usize {
+        let is_commit =
+            |entry: &[u8]| matches!(LogEntry::decode(entry), Ok(LogEntry::Commit(_)));
+        self.log().iter().filter(|(_, entry)| is_commit(entry)).count()
+    }
+
+    /// Asks the relay in somebody's name, without their engine.
+    pub(crate) fn append(&mut self, who: Who, request: Request) {
+        let identity = self.person(who).identity.clone();
+        let outcome = self.server.relay.handle(&identity, &request, UnixMillis(self.now));
+        self.server.relay.flush().unwrap();
+        outcome.answer.unwrap();
+        if let Some(publish) = outcome.publish {
+            self.publish(&publish);
+        }
+    }
+
     pub(crate) fn is_ready(&self, who: Who) -> bool {
         self.person(who).events.iter().any(|event| matches!(event, Event::Ready { .. }))
     }

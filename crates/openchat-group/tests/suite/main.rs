@@ -15,6 +15,7 @@ mod healing;
 mod histories;
 mod kinds;
 mod kit;
+mod mangled;
 mod messages;
 mod private_faults;
 mod public_faults;

@@ -229,6 +229,24 @@ fn a_rejoin_above_somebody_elses_wrong_key_is_not_blamed() {
     world.assert_all_talk();
 }
 
+/// The liar's nearest neighbour sees the lowest wrong key; its path covers all the others.
+#[test]
+fn the_rejoin_of_the_liars_neighbour_brings_everybody_back() {
+    let mut world = World::new(7, 16, 0);
+    lie(&mut world, 6, Act::Update, &Lie::Path(vec![1, 2, 3, 4]));
+    let effects = act(&mut world, 7, Act::Rejoin);
+    for (device, effect) in effects.into_iter().enumerate() {
+        let expected = match device {
+            6 => FOLLOWED,
+            7 => Effect::Own,
+            _ => BACK,
+        };
+        assert_eq!(effect, expected, "d{device}");
+    }
+    world.assert_agree();
+    world.assert_all_talk();
+}
+
 #[test]
 fn one_rejoin_wraps_for_at_most_three_who_are_stuck_elsewhere() {
     let mut world = World::new(8, 6, 0);

@@ -1,1 +1,144 @@
-//! TODO
+//! A device that ends and starts again from its records goes on where it was.
+
+use openchat_crypto::KeyPair;
+use openchat_group::{Effect, Group, Pending, Saved, Secrets};
+use openchat_roster::{CommitFault, Roster};
+use openchat_wire::{DecodeError, Generation, decode, encode};
+
+use crate::kit::{
+    Act, Event, World,
+    world::{commit_of, message_of},
+};
+
+#[test]
+fn a_restart_at_every_step_changes_nothing() {
+    let mut world = World::new(1, 4, 1);
+    for round in 0..4 {
+        for device in &mut world.devices {
+            let before = device.snapshot();
+            device.restart();
+            assert_eq!(device.snapshot(), before);
+        }
+        world.assert_all_talk();
+        let act = if round % 2 == 0 { Act::Update } else { Act::Rejoin };
+        world.act(round, act);
+    }
+    world.devices[4].restart();
+    world.act(4, Act::Join);
+    world.assert_all_talk();
+}
+
+/// Sealed, stored, and then the process ends: the next message takes the next key.
+#[test]
+fn no_generation_is_used_twice() {
+    let mut world = World::new(2, 3, 0);
+    let mut sent = Vec::new();
+    for number in 0..10 {
+        sent.push(world.devices[1].seal(&number.to_string()).unwrap());
+        if number % 2 == 0 {
+            world.devices[1].restart();
+        }
+        if number == 6 {
+            world.act(0, Act::Update);
+        }
+    }
+    let used: Vec<_> = sent
+        .iter()
+        .map(|entry| message_of(entry).header)
+        .map(|header| (header.epoch.0, header.generation))
+        .collect();
+    let expected = (0..7).map(|g| (3, Generation(g))).chain((0..3).map(|g| (4, Generation(g))));
+    assert!(used.iter().copied().eq(expected), "{used:?}");
+    for (number, entry) in sent.into_iter().enumerate() {
+        let events = world.publish(entry);
+        assert_eq!(events[0].text(), Some(&number.to_string()[..]));
+        assert_eq!(events[1], Event::OwnMessage);
+        world.devices[0].restart();
+        world.devices[2].restart();
+    }
+}
+
+#[test]
+fn a_pending_commit_outlives_the_process() {
+    for (who, act) in [(0, Act::Update), (1, Act::Rejoin), (2, Act::Join)] {
+        let mut world = World::new(3, 2, 1);
+        let entry = world.devices[who].make(act).unwrap();
+        world.devices[who].restart();
+        assert_eq!(world.devices[who].pending(), entry);
+        assert_eq!(world.publish(entry)[who].effect(), Effect::Own);
+        world.devices[who].restart();
+        world.assert_all_talk();
+    }
+}
+
+#[test]
+fn a_creation_outlives_the_process() {
+    let mut world = World::new(4, 1, 0);
+    let device = &mut world.devices[0];
+    let entry = device.create(crate::kit::world::open_policy());
+    let bytes = encode(device.group.pending().unwrap());
+    let pending: Pending = decode(&bytes, 100_000).unwrap();
+    let id = commit_of(&entry).view().unwrap().group;
+    let saved = Saved { seen: device.group.seen(), pending: Some(pending), ..Saved::default() };
+    device.group = Group::restore(id, device.key.fingerprint(), [], saved).unwrap();
+    assert_eq!(device.judge(&entry).effect(), Effect::Own);
+    assert!(device.seal("hello").is_ok());
+}
+
+#[test]
+fn whoever_was_left_behind_still_is_after_a_restart() {
+    let mut world = World::new(5, 3, 0);
+    let old = world.devices[2].vault();
+    world.act(0, Act::Update);
+    world.devices[2].restart_with(&old);
+    world.devices[2].restart();
+    assert_eq!(world.stuck(), [2]);
+    world.act(2, Act::Rejoin);
+    world.assert_all_talk();
+    world.devices[1].lose_secrets();
+    assert_eq!(world.stuck(), [1]);
+    world.act(1, Act::Rejoin);
+    world.assert_all_talk();
+}
+
+/// The roster from one's own store is the one that was checked from the log.
+#[test]
+fn replaying_gives_what_checking_gave() {
+    let mut world = World::new(6, 3, 0);
+    for act in [Act::Update, Act::Rejoin] {
+        world.act(1, act);
+    }
+    let commits: Vec<_> = world.log.iter().map(|entry| commit_of(entry)).collect();
+    let mut replayed = Roster::new(*world.roster().group());
+    for commit in &commits {
+        let transition = replayed.replay(commit).unwrap();
+        replayed.apply(transition);
+    }
+    assert_eq!(format!("{replayed:?}"), format!("{:?}", world.roster()));
+    // A store that lost one, or has one twice, or in another order, is damaged.
+    let group = *world.roster().group();
+    let me = world.devices[0].key.fingerprint();
+    let [first, second, third, ..] = &commits[..] else { panic!() };
+    for damaged in [[first, third], [first, first], [second, first]] {
+        let fault = Group::restore(group, me, damaged, Saved::default()).unwrap_err();
+        assert_eq!(fault, CommitFault::Place);
+    }
+}
+
+#[test]
+fn damaged_records_do_not_decode() {
+    let mut world = World::new(7, 2, 0);
+    world.devices[0].make(Act::Update).unwrap();
+    let secrets = world.devices[0].vault().secrets.unwrap();
+    let pending = world.devices[0].vault().pending.unwrap();
+    for length in 0..secrets.len() {
+        assert_eq!(decode::<Secrets>(&secrets[..length], 1_000), Err(DecodeError::Malformed));
+    }
+    assert!(decode::<Pending>(&pending[..pending.len() - 1], 100_000).is_err());
+    // The external key is a scalar in range, or nothing.
+    let mut zero = secrets;
+    let key = zero.len() - 32;
+    assert!(decode::<KeyPair>(&zero[key..], 32).is_ok());
+    zero[key..].fill(0);
+    assert_eq!(decode::<Secrets>(&zero, 1_000), Err(DecodeError::Malformed));
+}

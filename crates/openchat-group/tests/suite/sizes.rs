@@ -1,1 +1,192 @@
-//! TODO
+//! Trees of every size: everybody agrees, whoever joins, whoever renews, whoever comes late.
+
+use std::collections::BTreeMap;
+
+use openchat_crypto::{PublicKey, Secret};
+use openchat_group::Effect;
+use openchat_roster::{CommitEntry, LogEntry, NodeIndex, Operation, Wrap};
+use openchat_wire::{decode, encode};
+
+use crate::kit::{
+    Act, Device, Reference, SecretsView, World,
+    insider::RatchetsView,
+    reference::{epoch_keys, joiner, log_hash, pair, wrap_pad},
+    world::{commit_of, open_policy},
+};
+
+/// One more than a full tree of 32.
+const MOST: usize = 33;
+
+#[test]
+fn members_of_trees_of_1_to_33_agree_and_talk() {
+    let mut world = World::empty(1, MOST, open_policy());
+    for size in 1..=MOST {
+        assert_eq!(world.seated().len(), size);
+        world.assert_agree();
+        if size <= 9 || size.is_power_of_two() || (size - 1).is_power_of_two() {
+            world.assert_all_talk();
+        } else {
+            world.assert_heard(&[0, size / 2, size - 1]);
+        }
+        if size < MOST {
+            world.act(size, Act::Join);
+        }
+    }
+}
+
+#[test]
+fn everybody_renews_in_trees_of_many_sizes() {
+    for size in [1, 2, 3, 4, 5, 7, 8, 9, 16, 17] {
+        let mut world = World::new(2, size, 0);
+        for who in 0..size {
+            let act = if who % 3 == 2 { Act::Rejoin } else { Act::Update };
+            let events = world.act(who, act);
+            let followed = |&device: &usize| {
+                device == who || events[device].effect() == Effect::Followed { back: false }
+            };
+            assert!((0..size).all(|device| followed(&device)), "{events:?}");
+            world.assert_heard(&[who]);
+        }
+        world.assert_agree();
+        world.assert_all_talk();
+    }
+}
+
+/// The whole of §4.5 and §5 against the second implementation, at every commit of a history.
+#[test]
+fn the_second_implementation_finds_the_same_tree_and_secrets() {
+    let mut world = World::empty(3, 9, open_policy());
+    let mut reference = Reference::of_log(*world.roster().group(), &world.log);
+    let joins = (1..9).map(|who| (who, Act::Join));
+    let renewals = (0..9).map(|who| (who, if who % 2 == 0 { Act::Update } else { Act::Rejoin }));
+    for (who, act) in joins.chain(renewals) {
+        let follower = usize::from(who == 0);
+        let before = world.current().contains(&follower).then(|| {
+            (reference.clone(), SecretsView::of(&world.devices[follower].group))
+        });
+        world.act(who, act);
+        let entry = commit_of(world.log.last().unwrap());
+        reference.apply(&entry);
+        assert_same_tree(&world, &reference);
+        if let Some((tree, secrets)) = before {
+            assert_same_schedule(&world.devices[follower], &tree, &secrets, &reference, &entry);
+        }
+        let seen = world.devices[who].group.seen().unwrap();
+        assert_eq!(seen.log_hash, log_hash(&reference.group, &world.log));
+    }
+}
+
+fn assert_same_tree(world: &World, reference: &Reference) {
+    let roster = world.roster();
+    assert_eq!((roster.epoch(), *roster.interim()), (reference.epoch, reference.interim));
+    for device in world.current() {
+        let secrets = SecretsView::of(&world.devices[device].group);
+        let slot = usize::try_from(secrets.slot.0).unwrap();
+        let walk = reference.walk(slot, &secrets.leaf);
+        assert_eq!(walk.leaf, *pair(&secrets.leaf).public());
+        assert_eq!(reference.leaves[slot].as_ref().unwrap().key, walk.leaf);
+        for (at, key) in walk.nodes {
+            assert_eq!(reference.nodes[&at], key);
+            assert_eq!(roster.tree().agreement(at), Some(key));
+        }
+        assert_eq!(*secrets.external.public(), reference.externals[&reference.epoch]);
+    }
+}
+
+/// What a follower stores of an epoch follows from what it had of the epoch before.
+fn assert_same_schedule(
+    follower: &Device,
+    before: &Reference,
+    had: &SecretsView,
+    after: &Reference,
+    entry: &CommitEntry,
+) {
+    let unwrapped = |wrap: &Wrap, ephemeral: &PublicKey| {
+        let ends = [ephemeral, had.external.public()];
+        let pad = wrap_pad(before, wrap.epoch, &had.external, ephemeral, ends);
+        Secret::from_bytes(wrap.wrapped.0).xor(&pad)
+    };
+    let init = match &entry.view().unwrap().operations[0] {
+        Operation::Join { wrap, ephemeral, .. } => unwrapped(wrap, ephemeral),
+        Operation::Rejoin { wraps, ephemeral } => unwrapped(&wraps[0], ephemeral),
+        _ => had.init.clone(),
+    };
+    let slot = usize::try_from(had.slot.0).unwrap();
+    let (joiner, _) = joiner(&init, &after.walk(slot, &had.leaf).root);
+    let keys = epoch_keys(&joiner, &after.confirmed);
+    assert_eq!(keys.confirmation.tag(&after.confirmed.0), entry.tag);
+    let has = SecretsView::of(&follower.group);
+    assert_eq!((has.epoch, has.init, has.hedge), (after.epoch, keys.init, keys.hedge));
+    let ratchets = encode(follower.group.ratchets(after.epoch).unwrap());
+    let ratchets: RatchetsView = decode(&ratchets, 1_000).unwrap();
+    let top = NodeIndex { level: after.height(), index: 0 };
+    assert_eq!(ratchets.nodes, BTreeMap::from([(top, keys.message)]));
+    assert_eq!((ratchets.confirmed, ratchets.height), (after.confirmed, after.height()));
+    assert!(ratchets.ratchets.is_empty());
+}
+
+#[test]
+fn late_joiners_read_the_log_from_its_beginning() {
+    let mut world = World::new(4, 3, 0);
+    for round in 0..4 {
+        world.act(round % 3, Act::Update);
+        world.say(round % 3, "before");
+        let index = world.devices.len();
+        let group = *world.roster().group();
+        let mut late = Device::new(index, group, &world.rng);
+        let events = late.read(&world.log);
+        assert_eq!(events.len(), world.log.len());
+        assert!(events.iter().all(|event| event.text().is_none()), "nothing is readable");
+        world.devices.push(late);
+        world.act(index, Act::Join);
+        world.assert_agree();
+        world.assert_all_talk();
+    }
+}
+
+/// Only the commits of the log matter to the state.
+#[test]
+fn a_joiner_who_reads_commits_only_has_the_same_state() {
+    let mut world = World::new(5, 3, 1);
+    world.say(0, "chatter");
+    world.act(1, Act::Update);
+    world.say(2, "more");
+    let group = *world.roster().group();
+    let mut reader = Device::new(3, group, &world.rng);
+    reader.group.read_commits_only();
+    for bytes in &world.log {
+        if let Ok(LogEntry::Commit(_)) = LogEntry::decode(bytes) {
+            reader.judge(bytes);
+        }
+    }
+    assert_eq!(reader.group.seen(), None);
+    reader.read = world.log.len();
+    let tail = world.devices[0].group.seen().unwrap();
+    reader.group.begin_reading(tail);
+    world.devices[3] = reader;
+    world.act(3, Act::Join);
+    world.assert_agree();
+    world.assert_all_talk();
+}
+
+/// Everybody derives the same bytes, not just keys that happen to open.
+#[test]
+fn all_members_store_the_same_epoch() {
+    let mut world = World::new(6, 6, 0);
+    world.act(4, Act::Update);
+    let epoch = world.roster().epoch();
+    let stored = |index: usize| {
+        let group = &world.devices[index].group;
+        let secrets = SecretsView::of(group);
+        let common = (secrets.init, secrets.hedge, *secrets.external.public());
+        (common, encode(group.ratchets(epoch).unwrap()))
+    };
+    for other in 1..6 {
+        assert_eq!(stored(0), stored(other));
+    }
+    let leaves: Vec<Secret> =
+        (0..6).map(|index| SecretsView::of(&world.devices[index].group).leaf).collect();
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert!(!leaves[index + 1..].contains(leaf));
+    }
+}

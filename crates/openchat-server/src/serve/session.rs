@@ -89,7 +89,7 @@ pub(crate) async fn serve(
     who: Identity,
     peer: SocketAddr,
 ) {
-    let Some(_seat) = server.sessions.enter(&who.name) else {
+    let Some(seat) = server.sessions.enter(&who.name) else {
         refuse(server, peer, &Refused::TooMany(who.name));
         return turn_away(stream).await;
     };
@@ -99,6 +99,8 @@ pub(crate) async fn serve(
     let mailbox = Arc::new(Mailbox::default());
     let ended = talk(server, stream, &who, &mailbox).await;
     mailbox.close();
+    // Before anybody sees that it ended, so that it may be replaced at once.
+    drop(seat);
     tracing::debug!(name = %who.name, %peer, reason = %ended, "disconnected");
     let reason = ended.to_string();
     server.console.show(&Event::Disconnected { name: &who.name, peer, reason: &reason });
@@ -149,7 +151,8 @@ async fn read(
 ) -> Ended {
     let window = Arc::new(Semaphore::new(WINDOW.into()));
     let mut decoder = FrameDecoder::<ToServer>::new(MAX_FRAME);
-    let mut chunk = [0; 4096];
+    // Small, because ten thousand idle sessions have one each.
+    let mut chunk = [0; 2048];
     loop {
         let bytes = match timeout(IDLE_TIMEOUT, input.read(&mut chunk)).await {
             Err(_) => return Ended::Silent,

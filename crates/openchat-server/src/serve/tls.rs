@@ -22,6 +22,7 @@ use rustls::{
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
+use zeroize::Zeroize;
 
 /// The alert `no_application_protocol` as a record in the clear (RFC 8446 §5.1, §6.2). rustls
 /// sends it only to clients that offered some protocol, and then too late for a choice.
@@ -174,9 +175,11 @@ impl Shown {
 /// The CA's certificate goes along: a newcomer has only its pin.
 fn certified(identity: &ServerIdentity, ca: &[u8]) -> Result<CertifiedKey, Error> {
     let der = PrivatePkcs8KeyDer::from(identity.key().to_pkcs8().to_vec());
-    let key = aws_lc_rs::sign::any_ecdsa_type(&PrivateKeyDer::Pkcs8(der))?;
+    let mut der = PrivateKeyDer::Pkcs8(der);
+    let key = aws_lc_rs::sign::any_ecdsa_type(&der);
+    der.zeroize();
     let chain = [identity.der(), ca].map(|der| CertificateDer::from(der.to_vec()));
-    Ok(CertifiedKey::new(chain.to_vec(), key))
+    Ok(CertifiedKey::new(chain.to_vec(), key?))
 }
 
 impl ResolvesServerCert for Shown {

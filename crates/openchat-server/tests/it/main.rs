@@ -1,7 +1,12 @@
 //! The real binary in a place of its own, spoken to over raw TLS: what it is for, and what it has
 //! to withstand.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed, and says what it saw"
+)]
 
 mod commands;
 mod enrollment;
@@ -9,6 +14,5 @@ mod forge;
 mod handshake;
 mod lifecycle;
 mod server;
-mod measure;
 mod session;
 mod tls;

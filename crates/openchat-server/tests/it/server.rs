@@ -215,7 +215,8 @@ impl Console {
 impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
-            println!("{:#?}\n{}", self.console.lines.lock(), self.trace());
+            let status = self.process.try_wait();
+            println!("{status:?}\n{:#?}\n{}", self.console.lines.lock(), self.trace());
         }
         // It may have ended as the test wanted.
         let _ = self.process.kill();

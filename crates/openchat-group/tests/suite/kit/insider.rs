@@ -248,12 +248,21 @@ impl Sealer {
 
     /// A message whose token holds these bytes.
     pub(crate) fn token(&self, header: MessageHeader, sealed: &[u8]) -> Vec<u8> {
+        let token = Blob(self.key(&header).seal(sealed));
+        LogEntry::Message(MessageEntry { header, token }).to_bytes()
+    }
+
+    /// What a message's token holds, signature and all.
+    pub(crate) fn opened(&self, message: &MessageEntry) -> Vec<u8> {
+        self.key(&message.header).open(&message.token.0).unwrap()
+    }
+
+    fn key(&self, header: &MessageHeader) -> MessageKey {
         let height = self.ratchets.height;
         let top = &self.ratchets.nodes[&NodeIndex { level: height, index: 0 }];
         let secret = generation_secret(top, height, header.slot.0, header.generation.0);
-        let key = secret.expand(Label::MessageKey, &header.hash(&self.reference.group).0);
-        let token = Blob(MessageKey::new(key).seal(sealed));
-        LogEntry::Message(MessageEntry { header, token }).to_bytes()
+        let bound = header.hash(&self.reference.group);
+        MessageKey::new(secret.expand(Label::MessageKey, &bound.0))
     }
 }
 

@@ -1,0 +1,94 @@
+//! Entries with one bit changed, cut short, or with a byte more: refused, and nothing changes.
+
+use openchat_roster::LogEntry;
+
+use crate::kit::{Act, Event, World};
+
+/// Every entry that differs from `bytes` in one bit; or by its length.
+fn mangled(bytes: &[u8], bits: impl Fn(usize) -> Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    let flipped = (0..bytes.len()).flat_map(move |at| {
+        bits(at).into_iter().map(move |bit| {
+            let mut flipped = bytes.to_vec();
+            flipped[at] ^= 1 << bit;
+            flipped
+        })
+    });
+    let cut = (0..bytes.len()).map(|length| bytes[..length].to_vec());
+    let longer = [0, 1, 255].map(|byte| [bytes, &[byte]].concat());
+    flipped.chain(cut).chain(longer)
+}
+
+/// None of them counts, and none changes a device.
+fn assert_all_refused(world: &mut World, entry: &[u8], bits: impl Fn(usize) -> Vec<u8>) {
+    let listeners = [1, world.devices.len() - 1];
+    for listener in listeners {
+        let device = &mut world.devices[listener];
+        let (before, vault) = (device.snapshot(), device.vault());
+        for bytes in mangled(entry, &bits) {
+            let event = device.judge(&bytes);
+            let refused = match &event {
+                Event::Undecodable(_) | Event::Unreadable(_) | Event::Notice(Err(_)) => true,
+                Event::Commit(outcome) => {
+                    matches!(outcome, openchat_group::CommitOutcome::Invalid(_))
+                }
+                Event::Message(_) | Event::OwnMessage | Event::Notice(Ok(_)) => false,
+            };
+            assert!(refused, "{event:?}");
+            assert_eq!(device.vault(), vault);
+        }
+        assert_eq!(device.snapshot(), before);
+    }
+}
+
+fn all(_: usize) -> Vec<u8> {
+    (0..8).collect()
+}
+
+fn one(at: usize) -> Vec<u8> {
+    vec![u8::try_from(at % 8).unwrap()]
+}
+
+#[test]
+fn a_message_with_any_bit_changed() {
+    let mut world = World::new(1, 3, 1);
+    let entry = world.devices[0].seal("hello").unwrap();
+    assert_all_refused(&mut world, &entry, all);
+    let events = world.publish(entry);
+    assert_eq!(events[1].text(), Some("hello"));
+    world.assert_all_talk();
+}
+
+#[test]
+fn a_commit_with_a_bit_of_any_byte_changed() {
+    let mut world = World::new(2, 4, 1);
+    for (who, act) in [(2, Act::Update), (0, Act::Rejoin), (4, Act::Join)] {
+        let entry = world.devices[who].make(act).unwrap();
+        assert_all_refused(&mut world, &entry, one);
+        world.publish(entry);
+        world.assert_all_talk();
+    }
+}
+
+#[test]
+fn a_notice_with_any_bit_changed() {
+    let mut world = World::new(3, 3, 0);
+    world.act(0, Act::Update);
+    let entry = world.devices[2].notice();
+    assert_all_refused(&mut world, &entry, all);
+    assert!(matches!(world.publish(entry)[0], Event::Notice(Ok(_))));
+}
+
+#[test]
+fn an_entry_of_another_version_or_kind() {
+    let mut world = World::new(4, 3, 0);
+    let entry = world.devices[2].seal("hello").unwrap();
+    for version in (0..=255).filter(|version| *version != 1) {
+        let other = [&[version], &entry[1..]].concat();
+        assert!(LogEntry::decode(&other).is_err());
+    }
+    for kind in 3..=255 {
+        let other = [&[1, kind], &entry[2..]].concat();
+        assert!(LogEntry::decode(&other).is_err());
+    }
+    assert!(LogEntry::decode(&[]).is_err());
+}
