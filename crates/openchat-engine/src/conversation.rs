@@ -1,28 +1,25 @@
 //! One conversation: what it is at, and its parts. How it gets a seat stands in `membership`, how
-//! it reads its log in `reading`.
+//! it reads its log in `reading`, what others say about that log in `witness`, how its own messages
+//! get there in `sending`.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use openchat_group::{Content, ContentKind, Group};
-use openchat_roster::{Heartbeat, LogEntry, Seat, Seen, SignedHeartbeat};
+use openchat_group::Group;
+use openchat_roster::{Heartbeat, Seat, Seen, SignedHeartbeat};
 use openchat_wire::{
-    Blob, Epoch, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
-    limits::MAX_TEXT,
-    relay::{Answer, Refusal, Request},
+    Epoch, Fingerprint, Generation, GroupId, GroupName, Seq, UnixMillis, relay::Request,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{AlarmCode, Event, MemberView},
+    backlog::Backlog,
+    event::{AlarmCode, MemberView},
     history::History,
-    outbox::{Outbox, Outgoing},
+    outbox::Outbox,
     record::Key,
     shared::{Ask, Now, Shared},
-    timers::Timers,
+    timers::{HELD_BACK, Timers},
 };
-
-/// Messages sent and not answered at once: enough to fill a round trip.
-const MAX_IN_FLIGHT: usize = 256;
 
 /// What a conversation is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +36,8 @@ pub(crate) enum Stage {
     Joining,
     /// Waiting for the log hash at the own seat.
     Seating,
-    /// Reading everything up to where the log ended when reading began.
-    Syncing { target: Option<Seq> },
+    /// Reading everything behind `from`, up to where the log ended when reading began.
+    Syncing { from: Seq, target: Option<Seq> },
     /// At the end of the log.
     Live,
     /// Stopped for good, after an alarm.
@@ -56,6 +53,9 @@ pub(crate) enum Intent {
     Rejoin,
 }
 
+/// A message key of this device, by epoch and generation.
+pub(crate) type Logged = (Epoch, Generation);
+
 /// What is stored beside the group's own state.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Progress {
@@ -67,6 +67,8 @@ pub(crate) struct Progress {
     pub(crate) healed_at: UnixMillis,
     /// Messages of its own since then.
     pub(crate) sent: u64,
+    /// The newest of its own message keys that the log has.
+    pub(crate) logged: Option<Logged>,
     /// This device's identity rejoined without it: it waits for its person.
     pub(crate) cloned: bool,
 }
@@ -82,12 +84,14 @@ pub(crate) struct Conversation {
     pub(crate) outbox: Outbox,
     pub(crate) timers: Timers,
     /// Entries that came and were not processed: they wait for a certificate.
-    pub(crate) backlog: VecDeque<(Seq, Blob)>,
+    pub(crate) backlog: Backlog,
     pub(crate) waits_for: BTreeSet<Fingerprint>,
     /// Who was accused of another history already.
     pub(crate) accused: BTreeSet<Fingerprint>,
     /// The farthest place that somebody has seen and this device has not, and until when.
     pub(crate) expected: Option<(Seq, UnixMillis)>,
+    /// When the newest entry was read.
+    pub(crate) read_at: UnixMillis,
     /// Epochs whose ratchets are stored, and those that changed since.
     pub(crate) stored_epochs: BTreeSet<Epoch>,
     pub(crate) dirty_epochs: BTreeSet<Epoch>,
@@ -101,6 +105,7 @@ impl Conversation {
             last_commit: Seq(0),
             healed_at: UnixMillis(0),
             sent: 0,
+            logged: None,
             cloned: false,
         };
         Self {
@@ -112,10 +117,11 @@ impl Conversation {
             history: History::default(),
             outbox: Outbox::default(),
             timers: Timers::default(),
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             waits_for: BTreeSet::new(),
             accused: BTreeSet::new(),
             expected: None,
+            read_at: UnixMillis(0),
             stored_epochs: BTreeSet::new(),
             dirty_epochs: BTreeSet::new(),
             dirty: false,
@@ -146,99 +152,34 @@ impl Conversation {
         self.backlog.clear();
     }
 
+    /// When this conversation has to act by itself: exactly what [`tick`](Self::tick) acts on, so
+    /// that no deadline stays in the past.
+    pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
+        let timers = &self.timers;
+        let expected = self.expected.map(|(_, until)| until);
+        let live = (self.stage == Stage::Live).then_some(timers.beat_at);
+        let rejoin = timers.rejoin_at.filter(|_| self.stage == Stage::Live);
+        let heal = self.may_heal().then_some(timers.heal_at);
+        let all = [timers.retry_at, expected, live, rejoin, heal];
+        all.into_iter().flatten().min().filter(|_| self.stage != Stage::Halted)
+    }
+
+    /// Draws nearer what a clock that was set back has put off.
+    pub(crate) fn draw_deadlines_near(&mut self, now: UnixMillis) {
+        self.timers.draw_near(now);
+        let latest = now.after(HELD_BACK);
+        self.expected = self.expected.map(|(seq, until)| (seq, until.min(latest)));
+    }
+
     pub(crate) fn disconnected(&mut self) {
         if self.stage != Stage::Halted {
             self.stage = Stage::Offline;
         }
         self.intent = None;
+        self.expected = None;
         self.backlog.clear();
         self.waits_for.clear();
         self.outbox.disconnected();
-    }
-
-    /// Puts a text into the outbox and sends what can be sent.
-    pub(crate) fn send(&mut self, now: &mut Now<'_>, id: MessageId, text: String) {
-        if text.len() > MAX_TEXT {
-            return fail(
-                now,
-                id,
-                "too-long",
-                &format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len()),
-                "Nothing was sent. Send it in parts.",
-            );
-        }
-        if self.outbox.contains(id) {
-            return;
-        }
-        let body = Blob(text.into_bytes());
-        let content = Content { time: now.time, kind: ContentKind::TEXT, body };
-        let outgoing = Outgoing { id, content, sealed: None };
-        self.outbox.push(&mut now.shared.pen, &self.name, outgoing);
-        self.flush(now);
-    }
-
-    /// Seals and sends what waits, as far as the group's state allows.
-    pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
-        if self.stage != Stage::Live || self.progress.cloned {
-            return;
-        }
-        while let Some((id, entry)) = self.next_sealed(now) {
-            let Some(log) = self.id() else { return };
-            let append = Request::Append { log, entry };
-            self.ask(now.shared, Ask::Message(id), append);
-        }
-    }
-
-    fn next_sealed(&mut self, now: &mut Now<'_>) -> Option<(MessageId, Blob)> {
-        let group = self.group.as_mut().filter(|group| !group.is_left_behind())?;
-        let outgoing = self.outbox.next(MAX_IN_FLIGHT)?;
-        let id = outgoing.id;
-        if let Some(sealed) = &outgoing.sealed {
-            return Some((id, sealed.clone()));
-        }
-        let sealed = group.seal(&now.shared.device.key, id, &outgoing.content).ok()?;
-        let epoch = sealed.header.epoch;
-        let entry = Blob(LogEntry::Message(sealed).to_bytes());
-        outgoing.sealed = Some(entry.clone());
-        self.outbox.save(&mut now.shared.pen, &self.name, id);
-        self.dirty_epochs.insert(epoch);
-        self.dirty = true;
-        self.progress.sent = self.progress.sent.saturating_add(1);
-        Some((id, entry))
-    }
-
-    /// What came of a message.
-    pub(crate) fn message_answered(
-        &mut self,
-        now: &mut Now<'_>,
-        id: MessageId,
-        answer: Result<Answer, Refusal>,
-    ) {
-        match answer {
-            Ok(Answer::Appended(seq)) => self.acked(now, id, seq),
-            Err(Refusal::Stale) => {
-                self.outbox.again(&mut now.shared.pen, &self.name, id, true);
-            }
-            Err(Refusal::Paced { retry_ms }) => {
-                self.outbox.again(&mut now.shared.pen, &self.name, id, false);
-                self.timers.retry(now.time, retry_ms, now.rng);
-            }
-            Err(Refusal::Internal) | Ok(_) => {
-                self.outbox.again(&mut now.shared.pen, &self.name, id, false);
-                self.timers.retry(now.time, 1_000, now.rng);
-            }
-            Err(refusal) => {
-                self.outbox.take(&mut now.shared.pen, &self.name, id);
-                let why = format!("the server refused the message: {refusal}");
-                fail(now, id, "refused", &why, "Run 'openchat status', then send it again.");
-            }
-        }
-    }
-
-    pub(crate) fn acked(&mut self, now: &mut Now<'_>, id: MessageId, seq: Seq) {
-        if self.outbox.ack(id) {
-            now.shared.pen.event(Event::Ack { id, seq });
-        }
     }
 
     pub(crate) fn members(&self, shared: &Shared) -> Vec<MemberView> {
@@ -299,10 +240,4 @@ impl Conversation {
         self.stored_epochs = kept;
         self.dirty_epochs.clear();
     }
-}
-
-/// What was asked for can't be done.
-fn fail(now: &mut Now<'_>, id: MessageId, code: &'static str, message: &str, hint: &str) {
-    let (message, hint) = (message.to_owned(), hint.to_owned());
-    now.shared.pen.event(Event::Failed { id: Some(id), code, message, hint });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use openchat_crypto::CryptoRng;
-use openchat_group::{Group, Saved};
+use openchat_group::{Group, Saved, Secrets};
 use openchat_roster::{CommitEntry, CommitFault, LogEntry};
 use openchat_wire::{
     Blob, DecodeError, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis, decode,
@@ -67,6 +67,10 @@ impl Engine {
 
     /// Takes note of something that happened.
     pub fn handle(&mut self, input: Input, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        self.ping_at = self.ping_at.map(|at| at.min(now.after(PING_INTERVAL)));
+        for conversation in self.conversations.values_mut() {
+            conversation.draw_deadlines_near(now);
+        }
         match input {
             Input::Connected => self.connected(now, rng),
             Input::Disconnected => self.disconnected(),
@@ -90,7 +94,7 @@ impl Engine {
         if !self.shared.online {
             return None;
         }
-        let own = self.conversations.values().map(Conversation::next_deadline);
+        let own = self.conversations.values().filter_map(Conversation::next_deadline);
         own.chain(self.ping_at).min()
     }
 
@@ -203,8 +207,9 @@ impl Engine {
                 if let Ok(Answer::Certificate(der)) = &answer {
                     now.shared.take_certificate(key, der);
                 }
+                let busy = matches!(answer, Err(Refusal::Internal | Refusal::Paced { .. }));
                 for conversation in self.conversations.values_mut() {
-                    conversation.certificate_answered(&mut now, key);
+                    conversation.certificate_answered(&mut now, key, busy);
                 }
             }
             Asked::Of(name, ask) => {
@@ -231,18 +236,10 @@ impl Conversation {
             Ask::Commit => self.commit_answered(now, answer),
             Ask::SeatReceipt => self.seated(now, answer),
             Ask::TailReceipt => self.tail_known(now, answer),
-            Ask::Message(id) => {
-                self.message_answered(now, id, answer);
-                self.flush(now);
-            }
+            Ask::Message(id) => self.message_answered(now, id, answer),
             Ask::Tail if answer.is_err() => self.timers.retry(now.time, 1_000, now.rng),
             Ask::Tail | Ask::Courtesy => {}
         }
-    }
-
-    fn next_deadline(&self) -> UnixMillis {
-        let timers = self.timers.next(self.stage == Stage::Live);
-        self.expected.map_or(timers, |(_, until)| timers.min(until))
     }
 }
 
@@ -355,6 +352,12 @@ impl Stored {
         if let Some(progress) = self.progress {
             self.saved.seen = progress.seen;
             conversation.progress = progress;
+        }
+        // Without its message keys an epoch is as good as lost: this device has to come back.
+        let has_keys =
+            |secrets: &Secrets| self.saved.ratchets.iter().any(|keys| keys.epoch == secrets.epoch);
+        if !self.saved.secrets.as_ref().is_some_and(has_keys) {
+            self.saved.secrets = None;
         }
         conversation.history.load(self.past);
         conversation.stored_epochs = self.saved.ratchets.iter().map(|epoch| epoch.epoch).collect();

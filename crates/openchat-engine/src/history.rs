@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use openchat_roster::Seen;
 use openchat_wire::{Digest, Fingerprint, GroupId, MessageId, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,17 @@ pub(crate) struct Past {
     pub(crate) log_hash: Digest,
     /// For a message: who, which, and a hash of what.
     pub(crate) message: Option<(Fingerprint, MessageId, Digest)>,
+}
+
+/// What is remembered of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// The log hash there.
+    Known(Digest),
+    /// The log has no entry there.
+    NoSuchPlace,
+    /// It lies before everything that is remembered.
+    Forgotten,
 }
 
 #[derive(Debug, Default)]
@@ -47,10 +59,24 @@ impl History {
         }
     }
 
-    /// The log hash at a place, if it is remembered.
-    pub(crate) fn log_hash(&self, at: Seq) -> Option<Digest> {
-        let found = self.order.binary_search_by_key(&at, |(seq, _)| *seq).ok()?;
-        self.order.get(found).map(|(_, past)| past.log_hash)
+    /// Begins again behind a gap: what was before it proves nothing about what is missing.
+    pub(crate) fn restart(&mut self, pen: &mut Pen, group: GroupId, at: Seen) {
+        for (seq, _) in core::mem::take(self).order {
+            pen.delete(Key::past(group, seq));
+        }
+        self.push(pen, group, at.seq, Past { log_hash: at.log_hash, message: None });
+    }
+
+    /// The log hash at a place before the newest.
+    pub(crate) fn log_hash(&self, at: Seq) -> Memory {
+        match self.order.binary_search_by_key(&at, |(seq, _)| *seq) {
+            Err(0) => Memory::Forgotten,
+            Err(_) => Memory::NoSuchPlace,
+            Ok(found) => self
+                .order
+                .get(found)
+                .map_or(Memory::NoSuchPlace, |(_, past)| Memory::Known(past.log_hash)),
+        }
     }
 
     /// The hash of what an author said under an id, if it is remembered.

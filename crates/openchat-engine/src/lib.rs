@@ -15,6 +15,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
+mod backlog;
 mod conversation;
 mod engine;
 mod event;
@@ -24,8 +25,10 @@ mod outbox;
 mod output;
 mod reading;
 mod record;
+mod sending;
 mod shared;
 mod timers;
+mod witness;
 
 pub use engine::{Engine, LoadError, Snapshot};
 pub use event::{

@@ -1,18 +1,17 @@
 //! How a conversation finds its group, takes a seat, keeps it and gets it back.
 
 use openchat_group::{Group, Pending};
-use openchat_pki::verify_receipt;
 use openchat_roster::{CommitFault, Policy, Seen};
 use openchat_wire::{
     Blob, GroupId,
-    relay::{Answer, Receipt, Refusal, Request, SignedReceipt},
+    relay::{Answer, Refusal, Request},
 };
 
 use crate::{
     conversation::{Conversation, Intent, Stage},
     event::{AlarmCode, Event},
     record::Key,
-    shared::{ASK_OPERATOR, Ask, Now},
+    shared::{ASK_OPERATOR, Ask, Asked, Now},
 };
 
 impl Conversation {
@@ -66,15 +65,21 @@ impl Conversation {
 
     /// Commits have come; [`Conversation::process`] works through them.
     pub(crate) fn read_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        if !matches!(self.stage, Stage::Reading { .. }) {
+            return;
+        }
         match answer {
-            Ok(Answer::Entries { entries, complete }) => {
+            Ok(Answer::Entries { entries, complete })
+                if complete || entries.iter().any(|(seq, _)| *seq > self.progress.last_commit) =>
+            {
                 self.stage = Stage::Reading { complete };
                 for (seq, entry) in entries {
                     self.ask_certificate(now, &entry);
-                    self.backlog.push_back((seq, entry));
+                    self.backlog.push(seq, entry);
                 }
                 self.process(now);
             }
+            // No answer, or one after which reading would go on for ever at the same place.
             _ => self.timers.retry(now.time, 1_000, now.rng),
         }
     }
@@ -112,6 +117,9 @@ impl Conversation {
 
     /// The log hash at the own seat, as the relay signs it: from here everything is read.
     pub(crate) fn seated(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        if self.stage != Stage::Seating {
+            return;
+        }
         let Ok(Answer::Receipt(signed)) = answer else {
             return self.timers.retry(now.time, 1_000, now.rng);
         };
@@ -125,7 +133,10 @@ impl Conversation {
             let message = "the relay's receipt for this device's seat is about another history";
             return self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
         }
-        group.begin_reading(Seen { seq: receipt.seq, log_hash: receipt.log_hash });
+        let seen = Seen { seq: receipt.seq, log_hash: receipt.log_hash };
+        group.begin_reading(seen);
+        self.history.restart(&mut now.shared.pen, receipt.group, seen);
+        self.came(now, seen.seq);
         self.dirty = true;
         self.tail(now);
     }
@@ -135,25 +146,30 @@ impl Conversation {
         let Some(group) = &self.group else { return };
         let Some(seen) = group.seen() else { return };
         let log = *group.roster().group();
-        self.stage = Stage::Syncing { target: None };
+        self.stage = Stage::Syncing { from: seen.seq, target: None };
         self.ask(now.shared, Ask::Tail, Request::Tail { log, after: seen.seq });
         self.ask(now.shared, Ask::TailReceipt, Request::Receipt { log, at: None });
     }
 
     /// Where the relay says the log ends.
     pub(crate) fn tail_known(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
+        let Stage::Syncing { from, .. } = self.stage else { return };
         let Ok(Answer::Receipt(signed)) = answer else {
             return self.timers.retry(now.time, 1_000, now.rng);
         };
         let Some(receipt) = self.checked_receipt(now, &signed) else { return };
-        self.stage = Stage::Syncing { target: Some(receipt.seq) };
-        self.compare_receipt(now, &receipt);
-        self.expect(now, receipt.seq);
-        self.check_synced(now);
+        if receipt.seq < from {
+            let message = "the relay has taken back entries that it had shown before";
+            return self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
+        }
+        if self.agrees(now, &receipt) {
+            self.stage = Stage::Syncing { from, target: Some(receipt.seq) };
+            self.check_synced(now);
+        }
     }
 
     pub(crate) fn check_synced(&mut self, now: &mut Now<'_>) {
-        let Stage::Syncing { target: Some(target) } = self.stage else { return };
+        let Stage::Syncing { target: Some(target), .. } = self.stage else { return };
         let Some(group) = &self.group else { return };
         if group.seen().is_none_or(|seen| seen.seq < target) || !group.is_seated() {
             return;
@@ -162,6 +178,7 @@ impl Conversation {
         let epoch = group.roster().epoch();
         let (target, members) = (self.target(), self.members(now.shared));
         now.shared.pen.event(Event::Ready { target, epoch, members });
+        self.forget_refused(now);
         self.come_back_if_left_behind(now);
         self.resend_commit(now);
         self.flush(now);
@@ -186,10 +203,24 @@ impl Conversation {
 
     /// The head has come: makes the commit, stores it, sends it.
     pub(crate) fn commit_intended(&mut self, now: &mut Now<'_>) {
-        let Some(intent) = self.intent.take() else { return };
+        let Some(intent) = self.intent.take().filter(|intent| self.still_wants(*intent)) else {
+            return;
+        };
         match self.make_commit(now, intent) {
             Some(Ok(entry)) => self.send_commit(now, entry),
             Some(Err(_)) | None => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    /// Whether what was intended when the head was asked for still makes sense.
+    fn still_wants(&self, intent: Intent) -> bool {
+        match intent {
+            Intent::Create => self.stage == Stage::Finding,
+            Intent::Join => matches!(self.stage, Stage::Reading { complete: true }),
+            Intent::Update => self.may_heal(),
+            Intent::Rejoin => {
+                self.group.as_ref().is_some_and(Group::is_left_behind) && !self.progress.cloned
+            }
         }
     }
 
@@ -246,14 +277,19 @@ impl Conversation {
     pub(crate) fn commit_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
         match (answer, self.stage) {
             (Ok(Answer::Appended(_)), Stage::Creating) => self.tail(now),
-            (Ok(Answer::Appended(_)), Stage::Joining) => self.read_on(now),
+            (Ok(Answer::Appended(seq)), Stage::Joining) => {
+                self.expect(now, seq);
+                self.read_on(now);
+            }
             (Err(Refusal::Conflict { .. }), Stage::Joining) => {
                 // Others are joining too: read what they did, but not all at the same moment.
                 self.stage = Stage::Reading { complete: false };
                 self.timers.lost_race(now.time, now.rng);
             }
             (Err(Refusal::NameTaken(id)), Stage::Creating) => self.replace_group(now, id),
-            (Ok(_) | Err(Refusal::Conflict { .. }), _) => {}
+            (Ok(Answer::Appended(seq)) | Err(Refusal::Conflict { seq, .. }), Stage::Live) => {
+                self.expect(now, seq);
+            }
             (Err(Refusal::Paced { retry_ms }), _) => {
                 self.timers.retry(now.time, retry_ms, now.rng);
             }
@@ -261,7 +297,7 @@ impl Conversation {
                 self.forget_commit(now);
                 self.timers.retry(now.time, 1_000, now.rng);
             }
-            (Err(_), _) => self.timers.retry(now.time, 1_000, now.rng),
+            (_, _) => self.timers.retry(now.time, 1_000, now.rng),
         }
     }
 
@@ -293,32 +329,6 @@ impl Conversation {
         self.enter(now, id);
     }
 
-    /// The receipt, if the relay signed it and it is about this group.
-    pub(crate) fn checked_receipt(
-        &mut self,
-        now: &mut Now<'_>,
-        signed: &SignedReceipt,
-    ) -> Option<Receipt> {
-        let verified = verify_receipt(signed, &now.shared.device.server_keys.relay_key);
-        match verified {
-            Ok(receipt) if Some(receipt.group) == self.id() => Some(receipt),
-            _ => {
-                let message = "the relay's receipt is not signed by its key for this group";
-                self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
-                None
-            }
-        }
-    }
-
-    /// The relay's claim about a place that was read here must be the same.
-    pub(crate) fn compare_receipt(&mut self, now: &mut Now<'_>, receipt: &Receipt) {
-        let differs = |here| here != receipt.log_hash;
-        if self.log_hash_at(receipt.seq).is_some_and(differs) {
-            let message = "the relay signs another history of the log than it has shown here";
-            self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
-        }
-    }
-
     /// The time has come for what this conversation does by itself.
     pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
         if !now.shared.online || self.stage == Stage::Halted {
@@ -328,6 +338,7 @@ impl Conversation {
             self.timers.retry_at = None;
             self.retry(now);
         }
+        self.check_expected(now);
         if self.stage != Stage::Live {
             return;
         }
@@ -335,32 +346,38 @@ impl Conversation {
             self.timers.rejoin_at = None;
             self.intend(now, Intent::Rejoin);
         }
-        if self.must_heal(now) {
+        let timers = &self.timers;
+        let due = timers.heal_at <= now.time || self.progress.sent >= timers.heal_messages;
+        if due && self.may_heal() {
+            self.timers.heal_tried(now.time, now.rng);
             self.intend(now, Intent::Update);
         }
         if self.timers.beat_at <= now.time {
             self.beat(now);
         }
-        self.check_expected(now);
     }
 
     fn retry(&mut self, now: &mut Now<'_>) {
+        for key in &self.waits_for {
+            now.shared.ask(Asked::Certificate(*key), Request::Certificate(*key));
+        }
         match self.stage {
             Stage::Live => {
                 self.come_back_if_left_behind(now);
                 self.resend_commit(now);
-                self.flush(now);
+                self.send_on(now);
             }
             Stage::Joining if self.pending_entry().is_some() => self.resend_commit(now),
             Stage::Joining => self.read_on(now),
+            _ if !self.waits_for.is_empty() => {}
             _ => self.start(now),
         }
     }
 
-    fn must_heal(&self, now: &Now<'_>) -> bool {
+    /// Whether this device could renew its keys right now.
+    pub(crate) fn may_heal(&self) -> bool {
         let Some(group) = &self.group else { return false };
-        let due =
-            self.timers.heal_at <= now.time || self.progress.sent >= self.timers.heal_messages;
-        due && group.pending().is_none() && !group.is_left_behind() && !self.progress.cloned
+        let free = group.pending().is_none() && self.intent.is_none();
+        self.stage == Stage::Live && free && !group.is_left_behind() && !self.progress.cloned
     }
 }

@@ -1,9 +1,9 @@
 //! Messages on their way: kept from the moment they are typed until they are seen in the log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use openchat_group::Content;
-use openchat_wire::{Blob, GroupName, MessageId};
+use openchat_wire::{Blob, GroupName, MessageId, Seq};
 use serde::{Deserialize, Serialize};
 
 use crate::{output::Pen, record::Key};
@@ -13,9 +13,12 @@ use crate::{output::Pen, record::Key};
 pub(crate) struct Outgoing {
     pub(crate) id: MessageId,
     pub(crate) content: Content,
-    /// The sealed entry. Sent again as these bytes until the log has it or the relay calls it
-    /// stale; sealed anew only then.
+    /// The sealed entry. Sent again as these bytes until the log has it or it no longer counts;
+    /// sealed anew only then.
     pub(crate) sealed: Option<Blob>,
+    /// The relay will not have it, so it says. It is kept, and not sent, because it may have lied:
+    /// should the log show it, it is said.
+    pub(crate) refused: bool,
 }
 
 #[derive(Debug)]
@@ -24,22 +27,28 @@ struct Item {
     outgoing: Outgoing,
     /// Asked of the relay on this connection.
     in_flight: bool,
-    acked: bool,
+    /// Where the relay says it is.
+    acked: Option<Seq>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     items: VecDeque<Item>,
+    /// Where the relay says that messages are which it has not shown yet.
+    unshown: BTreeMap<Seq, MessageId>,
+    /// Nothing is sent until the relay has had time to recover.
+    paused: bool,
 }
 
 impl Outbox {
     pub(crate) fn load(&mut self, order: u64, outgoing: Outgoing) {
-        self.items.push_back(Item { order, outgoing, in_flight: false, acked: false });
+        self.items.push_back(Item::new(order, outgoing));
         self.items.make_contiguous().sort_by_key(|item| item.order);
     }
 
+    /// Messages that wait for the log.
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.items.iter().filter(|item| !item.outgoing.refused).count()
     }
 
     pub(crate) fn contains(&self, id: MessageId) -> bool {
@@ -49,22 +58,46 @@ impl Outbox {
     pub(crate) fn push(&mut self, pen: &mut Pen, name: &GroupName, outgoing: Outgoing) {
         let order = self.items.back().map_or(0, |item| item.order.saturating_add(1));
         pen.put(Key::outgoing(name, order), &outgoing);
-        self.items.push_back(Item { order, outgoing, in_flight: false, acked: false });
+        self.items.push_back(Item::new(order, outgoing));
     }
 
     /// A new connection knows of nothing that was asked on the old one.
     pub(crate) fn disconnected(&mut self) {
-        self.items.iter_mut().for_each(|item| item.in_flight = false);
+        self.items.iter_mut().for_each(|item| {
+            item.in_flight = false;
+            item.acked = None;
+        });
+        self.unshown.clear();
+        self.paused = false;
     }
 
-    /// The next message to send, if fewer than `limit` are in flight. It is in flight from here.
+    /// Sends nothing until [`resume`](Self::resume).
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on, unless something is in flight: what was sent later must not arrive earlier, for
+    /// its key would use up that of what was sent before. True if there is nothing to wait for.
+    pub(crate) fn resume(&mut self) -> bool {
+        let settled = !self.items.iter().any(|item| item.in_flight);
+        self.paused &= !settled;
+        !self.paused
+    }
+
+    /// The next message to send, if fewer than `limit` are in flight.
     pub(crate) fn next(&mut self, limit: usize) -> Option<&mut Outgoing> {
-        if self.items.iter().filter(|item| item.in_flight).count() >= limit {
+        if self.paused || self.items.iter().filter(|item| item.in_flight).count() >= limit {
             return None;
         }
-        let item = self.items.iter_mut().find(|item| !item.in_flight)?;
-        item.in_flight = true;
-        Some(&mut item.outgoing)
+        let waits = |item: &&mut Item| !item.in_flight && !item.outgoing.refused;
+        self.items.iter_mut().find(waits).map(|item| &mut item.outgoing)
+    }
+
+    /// The message is on its way.
+    pub(crate) fn sent(&mut self, id: MessageId) {
+        if let Some(item) = self.find(id) {
+            item.in_flight = true;
+        }
     }
 
     /// Stores what became of a message by sealing.
@@ -74,22 +107,61 @@ impl Outbox {
         }
     }
 
-    /// The message is in the log. True the first time that this is known.
-    pub(crate) fn ack(&mut self, id: MessageId) -> bool {
-        match self.items.iter_mut().find(|item| item.outgoing.id == id) {
-            Some(item) => !core::mem::replace(&mut item.acked, true),
-            None => false,
+    /// The relay says where the message is. True the first time that it does.
+    pub(crate) fn ack(&mut self, id: MessageId, seq: Seq) -> bool {
+        let Some(item) = self.find(id) else { return false };
+        let first = item.acked.replace(seq).is_none();
+        self.unshown.insert(seq, id);
+        first
+    }
+
+    /// A message that should have been shown by now, the log being read up to `seq`. It stays in
+    /// flight, so the next connection sends it again.
+    pub(crate) fn take_unshown(&mut self, seq: Seq) -> Option<MessageId> {
+        let (at, id) = self.unshown.pop_first()?;
+        if at <= seq {
+            return Some(id);
+        }
+        self.unshown.insert(at, id);
+        None
+    }
+
+    /// To be sent again.
+    pub(crate) fn again(&mut self, id: MessageId) {
+        if let Some(item) = self.find(id) {
+            item.in_flight = false;
         }
     }
 
-    /// To be sent again, sealed anew if `reseal`.
-    pub(crate) fn again(&mut self, pen: &mut Pen, name: &GroupName, id: MessageId, reseal: bool) {
-        let Some(item) = self.items.iter_mut().find(|item| item.outgoing.id == id) else { return };
+    /// The relay will not have the message. True the first time that it says so.
+    pub(crate) fn refuse(&mut self, pen: &mut Pen, name: &GroupName, id: MessageId) -> bool {
+        let Some(item) = self.find(id) else { return false };
         item.in_flight = false;
-        if reseal {
-            item.outgoing.sealed = None;
-            pen.put(Key::outgoing(name, item.order), &item.outgoing);
-        }
+        let first = !core::mem::replace(&mut item.outgoing.refused, true);
+        self.save(pen, name, id);
+        first
+    }
+
+    /// Forgets refused messages that the log can't have any more.
+    pub(crate) fn forget_refused(
+        &mut self,
+        pen: &mut Pen,
+        name: &GroupName,
+        is_over: impl Fn(&Outgoing) -> bool,
+    ) {
+        self.items.retain(|item| {
+            let over = item.outgoing.refused && is_over(&item.outgoing);
+            if over {
+                pen.delete(Key::outgoing(name, item.order));
+            }
+            !over
+        });
+    }
+
+    /// What is on its way under an id.
+    pub(crate) fn sealed(&self, id: MessageId) -> Option<&Blob> {
+        let item = self.items.iter().find(|item| item.outgoing.id == id)?;
+        item.outgoing.sealed.as_ref()
     }
 
     /// The message whose sealed entry this is.
@@ -98,17 +170,29 @@ impl Outbox {
         self.items.iter().find(is_it).map(|item| item.outgoing.id)
     }
 
-    /// The message is in the log: takes it out.
-    /// So too if the relay will never take it.
+    /// The message is in the log: takes it out. Tells whether the relay has said so before.
     pub(crate) fn take(
         &mut self,
         pen: &mut Pen,
         name: &GroupName,
         id: MessageId,
-    ) -> Option<Outgoing> {
+    ) -> Option<(Outgoing, bool)> {
         let at = self.items.iter().position(|item| item.outgoing.id == id)?;
         let item = self.items.remove(at)?;
+        if let Some(seq) = item.acked {
+            self.unshown.remove(&seq);
+        }
         pen.delete(Key::outgoing(name, item.order));
-        Some(item.outgoing)
+        Some((item.outgoing, item.acked.is_some()))
+    }
+
+    fn find(&mut self, id: MessageId) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.outgoing.id == id)
+    }
+}
+
+impl Item {
+    const fn new(order: u64, outgoing: Outgoing) -> Self {
+        Self { order, outgoing, in_flight: false, acked: None }
     }
 }

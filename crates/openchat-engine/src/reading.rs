@@ -1,14 +1,14 @@
 //! How a conversation works through its log, entry by entry, in order.
 
 use openchat_group::{
-    CommitKind, CommitOutcome, Content, ContentKind, Effect, Group, Opened, PrivateFault,
-    Unreadable,
+    CommitKind, CommitOutcome, Content, ContentKind, Effect, Group, PrivateFault, Unreadable,
 };
-use openchat_roster::{CommitEntry, Entrant, LogEntry, MessageEntry, NoticeEntry, Operation, Seen};
+use openchat_roster::{
+    CommitEntry, CommitFault, Entrant, LogEntry, MessageEntry, MessageHeader, NoticeEntry,
+    Operation, Seen,
+};
 use openchat_wire::{
-    Blob, Digest, Epoch, Fingerprint, GroupId, Name, Seq,
-    limits::MAX_TEXT,
-    relay::{Request, SignedReceipt},
+    Blob, Digest, Fingerprint, GroupId, Name, Seq, limits::MAX_TEXT, relay::Request,
 };
 
 use crate::{
@@ -18,14 +18,12 @@ use crate::{
     outbox::Outgoing,
     record::Key,
     shared::{ASK_OPERATOR, Ask, Asked, Now},
-    timers::HELD_BACK,
 };
 
-/// Entries that may wait for a certificate. An answer takes one round trip; a relay that sends
-/// more than this meanwhile is not waiting for us, so we stop listening to it.
-const MAX_BACKLOG: usize = 65_536;
-
 const UPDATE: &str = "Update openchat: a newer version wrote this.";
+
+const ANOTHER_COPY: &str =
+    "If another copy of this profile is running, stop it: two can't share one key.";
 
 /// What came of trying to process an entry.
 enum Step {
@@ -43,12 +41,12 @@ impl Conversation {
         if !matches!(self.stage, Stage::Syncing { .. } | Stage::Live) {
             return;
         }
-        if self.backlog.len() >= MAX_BACKLOG {
+        if self.backlog.is_full() {
             let message = "the relay floods this group";
             return self.halt(now, AlarmCode::HeldBack, message, "Run 'openchat join' again.");
         }
         self.ask_certificate(now, &entry);
-        self.backlog.push_back((seq, entry));
+        self.backlog.push(seq, entry);
         self.process(now);
     }
 
@@ -57,7 +55,7 @@ impl Conversation {
         if !self.waits_for.is_empty() {
             return;
         }
-        while let Some((seq, entry)) = self.backlog.pop_front() {
+        while let Some((seq, entry)) = self.backlog.pop() {
             let reading = matches!(self.stage, Stage::Reading { .. });
             let step = if reading {
                 self.read_commit(now, seq, &entry)
@@ -67,7 +65,7 @@ impl Conversation {
             match step {
                 Step::Done => {}
                 Step::Blocked => {
-                    self.backlog.push_front((seq, entry));
+                    self.backlog.put_back(seq, entry);
                     return;
                 }
                 Step::Stop => return,
@@ -81,6 +79,9 @@ impl Conversation {
 
     /// A newcomer reads commits only, up to its own seat.
     fn read_commit(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) -> Step {
+        if seq <= self.progress.last_commit {
+            return Step::Done;
+        }
         let Ok(LogEntry::Commit(commit)) = LogEntry::decode(&bytes.0) else {
             self.halt(
                 now,
@@ -99,6 +100,7 @@ impl Conversation {
         if self.stage == Stage::Halted {
             return Step::Stop;
         }
+        self.came(now, seq);
         let Some(group) = &self.group else { return Step::Stop };
         if !was_seated && group.is_seated() && group.secrets().is_some() {
             self.backlog.clear();
@@ -149,9 +151,8 @@ impl Conversation {
         if let Some(Seen { log_hash, .. }) = group.seen() {
             self.history.push(&mut now.shared.pen, id, seq, Past { log_hash, message });
         }
-        if self.expected.is_some_and(|(expected, _)| expected <= seq) {
-            self.expected = None;
-        }
+        self.came(now, seq);
+        self.check_shown(now);
     }
 
     /// Everybody who takes a seat must be certified by the pinned CA, under that name.
@@ -178,16 +179,20 @@ impl Conversation {
         }
     }
 
-    /// A certificate has come, or there is none.
-    pub(crate) fn certificate_answered(&mut self, now: &mut Now<'_>, key: Fingerprint) {
-        if !self.waits_for.remove(&key) {
+    /// A certificate has come, or there is none, or the relay is too busy to say.
+    pub(crate) fn certificate_answered(&mut self, now: &mut Now<'_>, key: Fingerprint, busy: bool) {
+        if !self.waits_for.contains(&key) {
             return;
         }
-        if now.shared.certified(&key).is_none() {
+        if now.shared.certified(&key).is_some() {
+            self.waits_for.remove(&key);
+            self.process(now);
+        } else if busy {
+            self.timers.retry(now.time, 1_000, now.rng);
+        } else {
             let message = "somebody took a seat whose key the pinned CA has not certified";
-            return self.halt(now, AlarmCode::Uncertified, message, ASK_OPERATOR);
+            self.halt(now, AlarmCode::Uncertified, message, ASK_OPERATOR);
         }
-        self.process(now);
     }
 
     fn take_commit(&mut self, now: &mut Now<'_>, seq: Seq, commit: &CommitEntry, bytes: &Blob) {
@@ -195,7 +200,13 @@ impl Conversation {
         let outcome = group.commit(commit);
         let (epoch, count) = (group.roster().epoch(), group.roster().tree().members());
         let head = *group.roster().head();
+        // An operation that came later looks like this too, and whoever skips it is lost.
+        if matches!(outcome, CommitOutcome::Invalid(CommitFault::Encoding(_))) {
+            let message = "the log has a commit of no known kind";
+            return self.halt(now, AlarmCode::UnknownEntry, message, UPDATE);
+        }
         self.dirty = true;
+        self.progress.last_commit = seq;
         match outcome {
             CommitOutcome::Invalid(fault) => {
                 let message = format!("the relay logged a commit that is invalid: {fault}");
@@ -205,7 +216,6 @@ impl Conversation {
                 if let Some(id) = self.id() {
                     now.shared.pen.put_bytes(Key::commit(id, seq), bytes.0.clone());
                 }
-                self.progress.last_commit = seq;
                 now.shared.compare_head(&self.target(), &author, &head);
                 let is_news = self.is_reading_all() && fingerprint != now.shared.me;
                 if let Some(change) = member_change(kind).filter(|_| is_news) {
@@ -262,8 +272,7 @@ impl Conversation {
             return;
         }
         let message = "a commit in your name was not made by this device";
-        let hint = "If another copy of this profile is running, stop it: two can't share one key.";
-        self.alarm(now, AlarmCode::Clone, message, hint);
+        self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
         if kind == CommitKind::Rejoined {
             self.progress.cloned = true;
         }
@@ -277,22 +286,25 @@ impl Conversation {
         entry: &MessageEntry,
         bytes: &Blob,
     ) -> Option<(Fingerprint, openchat_wire::MessageId, Digest)> {
-        let pen = &mut now.shared.pen;
-        if let Some(mine) = self.outbox_take(pen, seq, &bytes.0) {
-            let me = now.shared.me;
+        let me = now.shared.me;
+        if let Some(mine) = self.arrived(now, seq, entry, bytes) {
             let remembered = (me, mine.id, mine.content.hash());
             self.show(now, seq, (me, mine.id), &mine.content);
             return Some(remembered);
         }
+        self.check_authorship(now, entry);
         let opened = match self.group.as_mut()?.open(entry) {
             Ok(opened) => opened,
             Err(cause) => {
-                self.unreadable(now, seq, entry.header.epoch, cause);
+                self.unreadable(now, seq, entry.header, cause);
                 return None;
             }
         };
+        if opened.author == me {
+            self.progress.logged = Some((entry.header.epoch, entry.header.generation));
+        }
         self.dirty_epochs.insert(entry.header.epoch);
-        self.compare_seen(now, seq, &opened);
+        self.compare_seen(now, &opened);
         let remembered = (opened.author, opened.id, opened.content_hash);
         match self.history.said(opened.author, opened.id) {
             None => self.show(now, seq, (opened.author, opened.id), &opened.content),
@@ -305,18 +317,38 @@ impl Conversation {
         Some(remembered)
     }
 
-    /// This very entry is a message of ours that was on its way: it has arrived.
-    fn outbox_take(
+    /// This very entry is a message of ours that was on its way, at a place where it counts: it
+    /// has arrived.
+    fn arrived(
         &mut self,
-        pen: &mut crate::output::Pen,
+        now: &mut Now<'_>,
         seq: Seq,
-        entry: &[u8],
+        entry: &MessageEntry,
+        bytes: &Blob,
     ) -> Option<Outgoing> {
-        let id = self.outbox.sealed_id(entry)?;
-        if self.outbox.ack(id) {
-            pen.event(Event::Ack { id, seq });
+        let id = self.outbox.sealed_id(&bytes.0)?;
+        let roster = self.group.as_ref()?.roster();
+        roster.check_message(&entry.header, &now.shared.me).ok()?;
+        let (mine, was_acked) = self.outbox.take(&mut now.shared.pen, &self.name, id)?;
+        if !was_acked {
+            now.shared.pen.event(Event::Ack { id, seq });
         }
-        self.outbox.take(pen, &self.name, id)
+        self.progress.logged = Some((entry.header.epoch, entry.header.generation));
+        Some(mine)
+    }
+
+    /// A message in this device's name that counts, and that it knows nothing of: somebody has a
+    /// copy, or this device was restored from a backup. Without secrets it can't know.
+    fn check_authorship(&mut self, now: &mut Now<'_>, entry: &MessageEntry) {
+        let (me, id) = (now.shared.me, entry.header.id);
+        let Some(group) = &self.group else { return };
+        let in_my_name =
+            group.secrets().is_some() && group.roster().check_message(&entry.header, &me).is_ok();
+        let known = self.outbox.contains(id) || self.history.said(me, id).is_some();
+        if in_my_name && !known && self.accused.insert(me) {
+            let message = "a message in your name was not written on this device";
+            self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
+        }
     }
 
     fn show(
@@ -347,48 +379,30 @@ impl Conversation {
         now.shared.pen.message(message);
     }
 
-    fn unreadable(&self, now: &mut Now<'_>, seq: Seq, sealed: Epoch, cause: Unreadable) {
-        let seat = self.group.as_ref().and_then(|group| group.roster().seat(&now.shared.me));
-        if cause == Unreadable::NoEpoch && seat.is_some_and(|seat| sealed < seat.seated) {
+    fn unreadable(&mut self, now: &mut Now<'_>, seq: Seq, header: MessageHeader, why: Unreadable) {
+        let roster = self.group.as_ref().map(Group::roster);
+        let seat = roster.and_then(|roster| roster.seat(&now.shared.me));
+        if why == Unreadable::NoEpoch && seat.is_some_and(|seat| header.epoch < seat.seated) {
             let hint = "Nothing is wrong: it was on its way when you came in.";
             return self.unreadable_because(now, seq, "it is from before you came", hint);
         }
-        let hint = match cause {
+        let author = roster.and_then(|roster| roster.seat_at(header.slot));
+        let author = author.map_or(Fingerprint([0; 32]), |seat| seat.key.fingerprint());
+        let hint = match why {
             Unreadable::NoEpoch => "Ask its author to send it again.",
             Unreadable::Spent => "It was shown before; if not, ask its author to send it again.",
             _ => "Ask its author whether they sent something; if not, tell your operator.",
         };
-        self.unreadable_because(now, seq, &cause.to_string(), hint);
+        self.unreadable_because(now, seq, &why.to_string(), hint);
+        // No honest relay lets in what does not count.
+        if matches!(why, Unreadable::Fault(_)) {
+            self.accuse(now, author);
+        }
     }
 
     fn unreadable_because(&self, now: &mut Now<'_>, seq: Seq, cause: &str, hint: &str) {
         let (cause, hint) = (cause.to_owned(), hint.to_owned());
         now.shared.pen.event(Event::Unreadable { target: self.target(), seq, cause, hint });
-    }
-
-    /// The author's history of the log must be this device's, as far as it is remembered.
-    fn compare_seen(&mut self, now: &mut Now<'_>, seq: Seq, opened: &Opened) {
-        let Seen { seq: place, log_hash } = opened.seen;
-        let differs = self.log_hash_at(place).is_some_and(|here| here != log_hash);
-        if !differs && place < seq {
-            return;
-        }
-        let name = now.shared.certified(&opened.author).map_or_else(String::new, Name::to_string);
-        self.accuse(now, opened.author, &name);
-    }
-
-    fn accuse(&mut self, now: &mut Now<'_>, author: Fingerprint, name: &str) {
-        if self.accused.insert(author) {
-            let message = format!("{name} has another history of this conversation than you");
-            let hint = "The relay has dropped, changed or reordered entries. Compare in person.";
-            self.alarm(now, AlarmCode::HistoryFork, &message, hint);
-        }
-    }
-
-    pub(crate) fn log_hash_at(&self, at: Seq) -> Option<Digest> {
-        let group = self.group.as_ref()?;
-        let last = group.seen().filter(|seen| seen.seq == at).map(|seen| seen.log_hash);
-        last.or_else(|| self.history.log_hash(at))
     }
 
     /// A member says that a commit left it behind.
@@ -400,41 +414,6 @@ impl Conversation {
                 format!("{} was left behind by the commit of epoch {}", seat.name, notice.epoch);
             let hint = "Its device comes back by itself.";
             self.alarm(now, AlarmCode::BadCommit, &message, hint);
-        }
-    }
-
-    /// A heartbeat and the relay's own word: both must agree with what was read here.
-    pub(crate) fn heard_beat(&mut self, now: &mut Now<'_>, beat: &Blob, signed: &SignedReceipt) {
-        if !matches!(self.stage, Stage::Live | Stage::Syncing { .. }) {
-            return;
-        }
-        let Some(receipt) = self.checked_receipt(now, signed) else { return };
-        self.compare_receipt(now, &receipt);
-        self.expect(now, receipt.seq);
-        let Some(group) = &self.group else { return };
-        let Ok(beat) = group.roster().check_heartbeat(&beat.0) else { return };
-        self.timers.beaten(now.time, now.rng);
-        let differs = |here| here != beat.seen.log_hash;
-        if self.log_hash_at(beat.seen.seq).is_some_and(differs) {
-            let name = now.shared.certified(&beat.author).map_or_else(String::new, Name::to_string);
-            self.accuse(now, beat.author, &name);
-        }
-        self.expect(now, beat.seen.seq);
-    }
-
-    /// Somebody has read up to here: the relay has to show it to this device too.
-    pub(crate) fn expect(&mut self, now: &Now<'_>, seq: Seq) {
-        let read = self.group.as_ref().and_then(Group::seen).map(|seen| seen.seq);
-        if read.is_some_and(|read| read < seq) && self.expected.is_none() {
-            self.expected = Some((seq, now.time.after(HELD_BACK)));
-        }
-    }
-
-    pub(crate) fn check_expected(&mut self, now: &mut Now<'_>) {
-        if self.expected.is_some_and(|(_, until)| until <= now.time) {
-            self.expected = None;
-            let message = "others have read entries that the relay does not show to this device";
-            self.alarm(now, AlarmCode::HeldBack, message, ASK_OPERATOR);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use openchat_crypto::{CryptoRng, IdentityKey};
 use openchat_group::Author;
-use openchat_pki::{CaCertificate, Head, MemberCertificate, ServerKeys, UnverifiedHead};
+use openchat_pki::{CaCertificate, Head, MemberCertificate, Rollback, ServerKeys, UnverifiedHead};
 use openchat_roster::HeadRef;
 use openchat_wire::{
     Blob, Fingerprint, GroupName, MessageId, Name, UnixMillis,
@@ -122,9 +122,11 @@ impl Shared {
         let verified = UnverifiedHead::decode(&bytes.0)
             .and_then(|head| head.verify(&keys.log_key, &keys.log_id));
         let accepted = match (verified, &self.head) {
-            (Ok(head), Some(before)) => {
-                head.follows(before).map(|()| head).map_err(|why| why.to_string())
-            }
+            (Ok(head), Some(before)) => match head.follows(before) {
+                // A server's clock may be set back; that takes nothing back.
+                Ok(()) | Err(Rollback::Time) => Ok(head),
+                Err(why) => Err(why.to_string()),
+            },
             (Ok(head), None) => Ok(head),
             (Err(why), _) => Err(why.to_string()),
         };

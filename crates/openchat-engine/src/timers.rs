@@ -17,8 +17,14 @@ const HEARTBEAT: Duration = Duration::from_mins(1);
 /// Who was left behind waits up to this long for a rejoin that it can follow.
 const REJOIN_WAIT: Duration = Duration::from_secs(4);
 
-/// Who lost a race, or was told to slow down, tries again after half to all of this.
+/// Who was told to slow down tries again after half to all of this more.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Whatever a relay says, nobody waits longer than this before asking again.
+const MAX_TOLD: Duration = Duration::from_mins(1);
+
+/// A renewal that has not come into the log is tried again after half to all of this.
+const HEAL_RETRY: Duration = Duration::from_mins(1);
 
 /// After its first lost race a newcomer waits up to this long, after each further one up to twice
 /// as long as before, and at most [`RETRY`]. A join takes some milliseconds.
@@ -58,8 +64,18 @@ impl Timers {
     /// Draws the deadlines of a new connection.
     pub(crate) fn arm(&mut self, healed_at: UnixMillis, now: UnixMillis, rng: &mut dyn CryptoRng) {
         *self = Self { losses: self.losses, ..Self::default() };
-        self.healed(healed_at, rng);
+        self.healed(healed_at.min(now), rng);
         self.beaten(now, rng);
+    }
+
+    /// A clock that was set back must not put off for years what is due within a day.
+    pub(crate) fn draw_near(&mut self, now: UnixMillis) {
+        let at_most = |at: UnixMillis, longest: Duration| at.min(now.after(longest));
+        self.heal_at = at_most(self.heal_at, HEAL_AFTER.saturating_mul(2));
+        self.beat_at = at_most(self.beat_at, HEARTBEAT.saturating_mul(2));
+        let longest = MAX_TOLD.saturating_add(RETRY);
+        self.retry_at = self.retry_at.map(|at| at_most(at, longest));
+        self.rejoin_at = self.rejoin_at.map(|at| at_most(at, REJOIN_WAIT));
     }
 
     pub(crate) fn healed(&mut self, at: UnixMillis, rng: &mut dyn CryptoRng) {
@@ -67,12 +83,18 @@ impl Timers {
         self.heal_messages = per_mille(HEAL_MESSAGES, 800, 1_200, rng);
     }
 
+    /// A renewal was tried: it counts once the log has it.
+    pub(crate) fn heal_tried(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        self.heal_at = now.after(between(HEAL_RETRY, 500, 1_000, rng));
+        self.heal_messages = u64::MAX;
+    }
+
     pub(crate) fn beaten(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
         self.beat_at = now.after(between(HEARTBEAT, 1_000, 1_500, rng));
     }
 
     pub(crate) fn retry(&mut self, now: UnixMillis, at_least_ms: u32, rng: &mut dyn CryptoRng) {
-        let told = Duration::from_millis(at_least_ms.into());
+        let told = Duration::from_millis(at_least_ms.into()).min(MAX_TOLD);
         self.retry_at = Some(now.after(told).after(between(RETRY, 500, 1_000, rng)));
     }
 
@@ -86,11 +108,6 @@ impl Timers {
         if self.rejoin_at.is_none() {
             self.rejoin_at = Some(now.after(between(REJOIN_WAIT, 0, 1_000, rng)));
         }
-    }
-
-    pub(crate) fn next(&self, sends: bool) -> UnixMillis {
-        let ours = if sends { self.heal_at.min(self.beat_at) } else { UnixMillis(u64::MAX) };
-        [self.retry_at, self.rejoin_at].into_iter().flatten().fold(ours, UnixMillis::min)
     }
 }
 

@@ -60,7 +60,8 @@ impl Forger {
             Fault::Tag => entry.tag.0[0] ^= 1,
         }
         let bytes = commit.to_bytes();
-        let signature = self.key.sign(Label::Commit, &CommitEntry::signed_bytes(&bytes, &entry.tag));
+        let signature =
+            self.key.sign(Label::Commit, &CommitEntry::signed_bytes(&bytes, &entry.tag));
         let entry = CommitEntry { commit: bytes, tag: entry.tag, signature };
         Blob(LogEntry::Commit(entry).to_bytes())
     }

@@ -40,7 +40,12 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    pub(crate) fn new(identity: Identity, key: &IdentityKey, enrolled: Enrolled, pin: Digest) -> Self {
+    pub(crate) fn new(
+        identity: Identity,
+        key: &IdentityKey,
+        enrolled: Enrolled,
+        pin: Digest,
+    ) -> Self {
         Self {
             identity,
             key: key.to_pkcs8().to_vec(),
@@ -150,7 +155,8 @@ impl Person {
 
     /// Texts in the order of the log, with who wrote them.
     pub(crate) fn heard(&self) -> Vec<(Seq, String, String)> {
-        let line = |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text.clone());
+        let line =
+            |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text.clone());
         self.vault.messages.iter().map(line).collect()
     }
 

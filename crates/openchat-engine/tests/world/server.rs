@@ -3,11 +3,7 @@
 use crate::random::TestRng;
 use openchat_crypto::IdentityKey;
 use openchat_pki::{CertificateAuthority, Profiles, UnverifiedCsr, certification_request};
-use openchat_relay::{
-    Identity, Keys, Limit, Relay, Store,
-    memory::MemoryStore,
-    store::Which,
-};
+use openchat_relay::{Identity, Keys, Limit, Relay, Store, memory::MemoryStore, store::Which};
 use openchat_wire::{
     Blob, Digest, GroupId, GroupName, Name, Seq, UnixMillis,
     enroll::{EnrollRequest, Enrolled},

@@ -207,6 +207,14 @@ impl World {
         true
     }
 
+    /// Everybody is offline for so long.
+    pub(crate) fn sleep(&mut self, millis: u64) {
+        let online = self.online();
+        online.iter().for_each(|who| self.disconnect(*who));
+        self.run(millis);
+        online.iter().for_each(|who| self.connect(*who));
+    }
+
     pub(crate) fn general(&mut self) -> GroupId {
         let who = self.people[0].identity.clone();
         self.server.group(&who, &general()).expect("#general is there")
@@ -220,8 +228,7 @@ impl World {
 
     /// How many commits the log of `#general` has.
     pub(crate) fn commits(&mut self) -> usize {
-        let is_commit =
-            |entry: &[u8]| matches!(LogEntry::decode(entry), Ok(LogEntry::Commit(_)));
+        let is_commit = |entry: &[u8]| matches!(LogEntry::decode(entry), Ok(LogEntry::Commit(_)));
         self.log().iter().filter(|(_, entry)| is_commit(entry)).count()
     }
 

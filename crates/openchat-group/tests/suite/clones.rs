@@ -3,7 +3,7 @@
 use openchat_group::{CommitKind, CommitOutcome, Effect, Group, PrivateFault};
 use openchat_roster::CommitFault;
 
-use crate::kit::{Act, Device, Event, Lie, Liar, World, world::invalid};
+use crate::kit::{Act, Device, Event, Liar, Lie, World, world::invalid};
 
 const BEHIND: Effect = Effect::LeftBehind(PrivateFault::Behind);
 
@@ -15,8 +15,7 @@ fn copy(world: &mut World, of: usize) -> usize {
     let vault = {
         let original = &world.devices[of];
         copy.name = original.name.clone();
-        copy.key =
-            openchat_crypto::IdentityKey::from_pkcs8(&original.key.to_pkcs8()).unwrap();
+        copy.key = openchat_crypto::IdentityKey::from_pkcs8(&original.key.to_pkcs8()).unwrap();
         original.vault()
     };
     copy.group = Group::new(group, copy.key.fingerprint());
@@ -59,8 +58,7 @@ fn an_original_blames_nobody_whose_rejoin_it_cannot_follow() {
     world.act(copy, Act::Update);
     let epochs = [world.roster().epoch(), stuck_at];
     let device = &mut world.devices[3];
-    let rejoin =
-        Liar { device, log: &world.log }.commit_for(Act::Rejoin, &Lie::Nothing, &epochs);
+    let rejoin = Liar { device, log: &world.log }.commit_for(Act::Rejoin, &Lie::Nothing, &epochs);
     let events = world.publish(rejoin);
     assert_eq!(events[1].effect(), BEHIND);
     assert_eq!(events[2].effect(), Effect::Followed { back: false });

@@ -126,8 +126,7 @@ fn a_stolen_vault_follows_until_its_owner_renews() {
         let mut thief = Device::new(9, *world.roster().group(), &world.rng);
         thief.key =
             openchat_crypto::IdentityKey::from_pkcs8(&world.devices[1].key.to_pkcs8()).unwrap();
-        thief.group =
-            openchat_group::Group::new(*world.roster().group(), thief.key.fingerprint());
+        thief.group = openchat_group::Group::new(*world.roster().group(), thief.key.fingerprint());
         thief.read(&world.log);
         thief.restart_with(&stolen);
         world.act(0, Act::Update);

@@ -26,14 +26,7 @@ fn assert_all_refused(world: &mut World, entry: &[u8], bits: impl Fn(usize) -> V
         let (before, vault) = (device.snapshot(), device.vault());
         for bytes in mangled(entry, &bits) {
             let event = device.judge(&bytes);
-            let refused = match &event {
-                Event::Undecodable(_) | Event::Unreadable(_) | Event::Notice(Err(_)) => true,
-                Event::Commit(outcome) => {
-                    matches!(outcome, openchat_group::CommitOutcome::Invalid(_))
-                }
-                Event::Message(_) | Event::OwnMessage | Event::Notice(Ok(_)) => false,
-            };
-            assert!(refused, "{event:?}");
+            assert!(event.is_refusal(), "{event:?}");
             assert_eq!(device.vault(), vault);
         }
         assert_eq!(device.snapshot(), before);

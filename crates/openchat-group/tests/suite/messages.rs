@@ -196,7 +196,7 @@ fn m8_signed_content_sealed_again_elsewhere() {
     let sealer = Sealer::new(&world.devices[3], &world.log);
     let honest = world.devices[2].seal("yes").unwrap();
     let message = message_of(&honest);
-    let sealed = sealer.opened(&message);
+    let inside = sealer.opened(&message);
     let good = message.header;
     let elsewhere = [
         MessageHeader { slot: Slot(1), ..good },
@@ -204,13 +204,13 @@ fn m8_signed_content_sealed_again_elsewhere() {
         MessageHeader { id: MessageId([0; 16]), ..good },
     ];
     for header in elsewhere {
-        let forged = sealer.token(header, &sealed);
+        let forged = sealer.token(header, &inside);
         refused_by(&mut world, &[0], &forged, Unreadable::Signature);
     }
     world.act(0, Act::Update);
     let later = Sealer::new(&world.devices[3], &world.log);
     let header = MessageHeader { id: good.id, ..later.header(2, 0) };
-    refused_by(&mut world, &[0, 1, 2], &later.token(header, &sealed), Unreadable::Signature);
+    refused_by(&mut world, &[0, 1, 2], &later.token(header, &inside), Unreadable::Signature);
     assert_eq!(world.publish(honest)[0].text(), Some("yes"));
     // Another group of the same people.
     let policy = Policy::Open { name: "elsewhere".parse().unwrap() };
@@ -220,7 +220,7 @@ fn m8_signed_content_sealed_again_elsewhere() {
     }
     assert_eq!(other.devices[2].key.fingerprint(), world.devices[2].key.fingerprint());
     let there = Sealer::new(&other.devices[3], &other.log);
-    let forged = there.token(MessageHeader { id: good.id, ..there.header(2, 0) }, &sealed);
+    let forged = there.token(MessageHeader { id: good.id, ..there.header(2, 0) }, &inside);
     refused_by(&mut other, &[0, 1, 3], &forged, Unreadable::Signature);
 }
 

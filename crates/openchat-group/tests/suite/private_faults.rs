@@ -7,7 +7,7 @@ use openchat_roster::{CommitFault, Operation};
 use openchat_wire::Epoch;
 
 use crate::kit::{
-    Act, Event, Lie, Liar, World,
+    Act, Event, Liar, Lie, World,
     device::Vault,
     world::{commit_of, invalid},
 };
@@ -34,7 +34,8 @@ fn everybody_rejoins(world: &mut World) {
     for _ in 0..world.devices.len() {
         let Some(first) = world.stuck().first().copied() else { break };
         for (device, effect) in act(world, first, Act::Rejoin).into_iter().enumerate() {
-            let blames = matches!(effect, Effect::LeftBehind(fault) if fault != PrivateFault::Behind);
+            let blames =
+                matches!(effect, Effect::LeftBehind(fault) if fault != PrivateFault::Behind);
             assert!(!blames, "d{device} blames d{first}: {effect:?}");
         }
     }

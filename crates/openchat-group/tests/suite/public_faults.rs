@@ -280,7 +280,9 @@ fn c9_other_nodes() {
         let nodes = stage.commit.nodes.clone();
         assert!(nodes.len() >= 2);
         for (missing, _) in nodes.iter().enumerate() {
-            stage.refuses(CommitFault::Nodes, |commit| drop(commit.nodes.remove(missing)));
+            stage.refuses(CommitFault::Nodes, |commit| {
+                commit.nodes.remove(missing);
+            });
         }
         for at in [(0, 3), (1, 0), (1, 3), (2, 7), (3, 1), (4, 0), (31, 0), (255, u32::MAX)] {
             let (level, index) = at;
@@ -408,18 +410,8 @@ fn c15_wraps_that_make_no_sense() {
     let mut stage = Stage::new(Act::Rejoin);
     let too_many: Vec<u64> = (1..=5).rev().collect();
     assert_eq!(too_many.len(), MAX_REJOIN_WRAPS + 1);
-    let lists: [&[u64]; 10] = [
-        &[],
-        &[4],
-        &[6],
-        &[6, 5],
-        &[4, 5],
-        &[5, 5],
-        &[5, 3, 4],
-        &[5, 4, 4],
-        &[5, 4, 0],
-        &too_many,
-    ];
+    let lists: [&[u64]; 10] =
+        [&[], &[4], &[6], &[6, 5], &[4, 5], &[5, 5], &[5, 3, 4], &[5, 4, 4], &[5, 4, 0], &too_many];
     for list in lists {
         stage.refuses(CommitFault::Wraps, |commit| *wraps(commit) = wraps_for(list));
     }

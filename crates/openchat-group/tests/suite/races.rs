@@ -14,15 +14,13 @@ fn one_of_64_commits_on_an_epoch_counts() {
     let mut world = World::new(1, members, RACERS - members);
     let act = |who: usize| match who {
         _ if who >= members => Act::Join,
-        _ if who % 2 == 0 => Act::Update,
+        _ if who.is_multiple_of(2) => Act::Update,
         _ => Act::Rejoin,
     };
     let mut waiting: Vec<usize> = (0..RACERS).collect();
     for round in 0..3 {
-        let mut race: Vec<_> = waiting
-            .iter()
-            .map(|&who| (who, world.devices[who].make(act(who)).unwrap()))
-            .collect();
+        let mut race: Vec<_> =
+            waiting.iter().map(|&who| (who, world.devices[who].make(act(who)).unwrap())).collect();
         let shift = (round * 29) % race.len();
         race.rotate_left(shift);
         let winner = race[0].0;
@@ -65,9 +63,8 @@ fn all_who_race_get_in() {
 #[test]
 fn commits_in_a_row_lose_no_message() {
     let mut world = World::new(3, 4, 14);
-    let sealed: Vec<_> = (0..4)
-        .map(|who| (who, world.devices[who].seal(&format!("by {who}")).unwrap()))
-        .collect();
+    let sealed: Vec<_> =
+        (0..4).map(|who| (who, world.devices[who].seal(&format!("by {who}")).unwrap())).collect();
     for newcomer in 4..18 {
         world.act(newcomer, Act::Join);
     }

@@ -61,9 +61,10 @@ fn the_second_implementation_finds_the_same_tree_and_secrets() {
     let renewals = (0..9).map(|who| (who, if who % 2 == 0 { Act::Update } else { Act::Rejoin }));
     for (who, act) in joins.chain(renewals) {
         let follower = usize::from(who == 0);
-        let before = world.current().contains(&follower).then(|| {
-            (reference.clone(), SecretsView::of(&world.devices[follower].group))
-        });
+        let before = world
+            .current()
+            .contains(&follower)
+            .then(|| (reference.clone(), SecretsView::of(&world.devices[follower].group)));
         world.act(who, act);
         let entry = commit_of(world.log.last().unwrap());
         reference.apply(&entry);

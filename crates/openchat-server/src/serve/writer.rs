@@ -139,7 +139,7 @@ async fn catch_up(
     })?;
     let mut reached = if page.complete { floor } else { after };
     for (seq, entry) in page.entries {
-        
+        reached = reached.max(seq);
         bytes.extend_from_slice(&to_frame(&ToClient::Entry { log, seq, entry: Blob(entry) }));
     }
     Ok(reached)

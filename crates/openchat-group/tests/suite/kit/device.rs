@@ -5,9 +5,7 @@ use openchat_group::{
     Author, CommitOutcome, Content, ContentKind, Effect, EpochRatchets, Group, Opened, Pending,
     Saved, SealError, Secrets, Unreadable,
 };
-use openchat_roster::{
-    CommitEntry, CommitFault, HeadRef, LogEntry, Notice, NoticeFault, Policy,
-};
+use openchat_roster::{CommitEntry, CommitFault, HeadRef, LogEntry, Notice, NoticeFault, Policy};
 use openchat_wire::{
     Blob, DecodeError, Digest, GroupId, MessageId, Name, Seq, UnixMillis, decode, encode,
 };
@@ -46,6 +44,15 @@ impl Event {
         match self {
             Self::Commit(CommitOutcome::Valid { effect, .. }) => *effect,
             other => panic!("not a valid commit: {other:?}"),
+        }
+    }
+
+    /// Whether the entry was nothing that counts.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Undecodable(_) | Self::Unreadable(_) | Self::Notice(Err(_)) => true,
+            Self::Commit(outcome) => matches!(outcome, CommitOutcome::Invalid(_)),
+            Self::Message(_) | Self::OwnMessage | Self::Notice(Ok(_)) => false,
         }
     }
 

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     device::{Act, Device, HEAD, Vault},
-    reference::{
-        Reference, SecretsView, epoch_keys, generation_secret, joiner, wrapped,
-    },
+    reference::{Reference, SecretsView, epoch_keys, generation_secret, joiner, wrapped},
 };
 
 /// A commit's entry, signed as it stands.

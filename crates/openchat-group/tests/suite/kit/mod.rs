@@ -7,9 +7,8 @@ pub(crate) mod rng;
 pub(crate) mod thief;
 pub(crate) mod world;
 
-pub(crate) use device::{Act, Device, Event, HEAD};
-pub(crate) use insider::{Lie, Liar, resigned};
+pub(crate) use device::{Act, Device, Event};
+pub(crate) use insider::{Liar, Lie};
 pub(crate) use reference::{Reference, SecretsView};
-pub(crate) use rng::TestRng;
 pub(crate) use thief::Thief;
 pub(crate) use world::World;

@@ -120,23 +120,20 @@ impl Reference {
             Operation::Rejoin { .. } | Operation::Update => None,
         };
         let key = commit.leaves[0].1;
-        match entrant {
-            Some(entrant) => {
-                let slot = self.free_slot();
-                let leaf = Leaf {
-                    key,
-                    member: commit.author,
-                    name: entrant.name.clone(),
-                    is_admin: self.epoch == Epoch(0),
-                    seated: Epoch(self.epoch.0 + 1),
-                };
-                self.place(slot, leaf);
-            }
-            None => {
-                let slot = self.slot_of(&commit.author).unwrap();
-                let leaf = self.leaves[slot].clone().unwrap();
-                self.leaves[slot] = Some(Leaf { key, ..leaf });
-            }
+        if let Some(entrant) = entrant {
+            let slot = self.free_slot();
+            let leaf = Leaf {
+                key,
+                member: commit.author,
+                name: entrant.name.clone(),
+                is_admin: self.epoch == Epoch(0),
+                seated: Epoch(self.epoch.0 + 1),
+            };
+            self.place(slot, leaf);
+        } else {
+            let slot = self.slot_of(&commit.author).unwrap();
+            let leaf = self.leaves[slot].clone().unwrap();
+            self.leaves[slot] = Some(Leaf { key, ..leaf });
         }
         self.nodes.extend(commit.nodes.iter().copied());
         self.head_size = commit.head.size;
@@ -155,9 +152,7 @@ impl Reference {
     }
 
     pub(crate) fn slot_of(&self, member: &Fingerprint) -> Option<usize> {
-        self.leaves
-            .iter()
-            .position(|leaf| leaf.as_ref().is_some_and(|leaf| leaf.member == *member))
+        self.leaves.iter().position(|leaf| leaf.as_ref().is_some_and(|leaf| leaf.member == *member))
     }
 
     pub(crate) fn height(&self) -> u8 {
@@ -301,7 +296,12 @@ pub(crate) fn wrapped(before: &Reference, epoch: Epoch, ephemeral: &KeyPair, s: 
 }
 
 /// §6.1: the secret of one generation of a sender's ratchet.
-pub(crate) fn generation_secret(message: &Secret, height: u8, slot: u32, generation: u32) -> Secret {
+pub(crate) fn generation_secret(
+    message: &Secret,
+    height: u8,
+    slot: u32,
+    generation: u32,
+) -> Secret {
     let mut secret = message.clone();
     for level in (0..height).rev() {
         let is_right = (slot >> level) & 1 == 1;

@@ -1,0 +1,172 @@
+//! How a conversation's own messages get into the log.
+
+use openchat_group::{Content, ContentKind, Group};
+use openchat_roster::{LogEntry, MessageFault, MessageHeader};
+use openchat_wire::{
+    Blob, MessageId, Seq,
+    limits::MAX_TEXT,
+    relay::{Answer, Refusal, Request},
+};
+
+use crate::{
+    conversation::{Conversation, Stage},
+    event::{AlarmCode, Event},
+    outbox::Outgoing,
+    shared::{ASK_OPERATOR, Ask, Now},
+};
+
+/// Messages sent and not answered at once: enough to fill a round trip.
+const MAX_IN_FLIGHT: usize = 256;
+
+impl Conversation {
+    /// Puts a text into the outbox and sends what can be sent. An id that was used says nothing
+    /// new.
+    pub(crate) fn send(&mut self, now: &mut Now<'_>, id: MessageId, text: String) {
+        if text.len() > MAX_TEXT {
+            return fail(
+                now,
+                id,
+                "too-long",
+                &format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len()),
+                "Nothing was sent. Send it in parts.",
+            );
+        }
+        if self.outbox.contains(id) || self.history.said(now.shared.me, id).is_some() {
+            return;
+        }
+        let body = Blob(text.into_bytes());
+        let content = Content { time: now.time, kind: ContentKind::TEXT, body };
+        let outgoing = Outgoing { id, content, sealed: None, refused: false };
+        self.outbox.push(&mut now.shared.pen, &self.name, outgoing);
+        self.flush(now);
+    }
+
+    /// Seals and sends what waits, as far as the group's state allows.
+    pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
+        if self.stage != Stage::Live || self.progress.cloned {
+            return;
+        }
+        while let Some((id, entry)) = self.next_sealed(now) {
+            let Some(log) = self.id() else { return };
+            self.outbox.sent(id);
+            let append = Request::Append { log, entry };
+            self.ask(now.shared, Ask::Message(id), append);
+        }
+    }
+
+    fn next_sealed(&mut self, now: &mut Now<'_>) -> Option<(MessageId, Blob)> {
+        let group = self.group.as_mut().filter(|group| !group.is_left_behind())?;
+        let outgoing = self.outbox.next(MAX_IN_FLIGHT)?;
+        let id = outgoing.id;
+        let header = outgoing.sealed.as_ref().and_then(header);
+        if let (Some(sealed), Some(header)) = (&outgoing.sealed, header)
+            && group.roster().check_message(&header, &now.shared.me).is_ok()
+            && self.progress.logged.is_none_or(|logged| !is_overtaken(&header, logged))
+        {
+            return Some((id, sealed.clone()));
+        }
+        let sealed = group.seal(&now.shared.device.key, id, &outgoing.content).ok()?;
+        let epoch = sealed.header.epoch;
+        let entry = Blob(LogEntry::Message(sealed).to_bytes());
+        outgoing.sealed = Some(entry.clone());
+        self.outbox.save(&mut now.shared.pen, &self.name, id);
+        self.dirty_epochs.insert(epoch);
+        self.dirty = true;
+        self.progress.sent = self.progress.sent.saturating_add(1);
+        Some((id, entry))
+    }
+
+    /// What came of a message.
+    pub(crate) fn message_answered(
+        &mut self,
+        now: &mut Now<'_>,
+        id: MessageId,
+        answer: Result<Answer, Refusal>,
+    ) {
+        match answer {
+            Ok(Answer::Appended(seq)) => self.acked(now, id, seq),
+            // What this device knows to be stale is sealed anew at once.
+            Err(Refusal::Stale) if self.is_stale(now, id) => self.outbox.again(id),
+            Err(Refusal::Paced { retry_ms }) => self.send_later(now, id, retry_ms),
+            Err(Refusal::Stale | Refusal::Internal) | Ok(_) => self.send_later(now, id, 1_000),
+            Err(refusal) => self.refused(now, id, &refusal),
+        }
+        self.flush(now);
+    }
+
+    /// The log must show what the relay says is in it.
+    fn acked(&mut self, now: &mut Now<'_>, id: MessageId, seq: Seq) {
+        if self.outbox.ack(id, seq) {
+            now.shared.pen.event(Event::Ack { id, seq });
+        }
+        self.expect(now, seq);
+        self.check_shown(now);
+    }
+
+    /// A message that the relay has acknowledged stands at its place, or the relay has lied.
+    pub(crate) fn check_shown(&mut self, now: &mut Now<'_>) {
+        let Some(read) = self.group.as_ref().and_then(Group::seen) else { return };
+        while self.outbox.take_unshown(read.seq).is_some() {
+            let message = "the relay has acknowledged a message and does not show it in the log";
+            self.alarm(now, AlarmCode::HeldBack, message, ASK_OPERATOR);
+        }
+    }
+
+    fn send_later(&mut self, now: &mut Now<'_>, id: MessageId, retry_ms: u32) {
+        self.outbox.again(id);
+        self.outbox.pause();
+        self.timers.retry(now.time, retry_ms, now.rng);
+    }
+
+    /// The pause is over.
+    pub(crate) fn send_on(&mut self, now: &mut Now<'_>) {
+        if self.outbox.resume() {
+            self.flush(now);
+        } else {
+            self.timers.retry(now.time, 0, now.rng);
+        }
+    }
+
+    fn refused(&mut self, now: &mut Now<'_>, id: MessageId, refusal: &Refusal) {
+        if self.outbox.refuse(&mut now.shared.pen, &self.name, id) {
+            let why = format!("the server refused the message: {refusal}");
+            fail(now, id, "refused", &why, "Run 'openchat status', then send it again.");
+        }
+    }
+
+    /// Refused messages whose place in the log can't come any more are forgotten.
+    pub(crate) fn forget_refused(&mut self, now: &mut Now<'_>) {
+        let Some(group) = &self.group else { return };
+        let me = now.shared.me;
+        let is_over = |outgoing: &Outgoing| {
+            let header = outgoing.sealed.as_ref().and_then(header);
+            header.is_none_or(|header| group.roster().check_message(&header, &me).is_err())
+        };
+        self.outbox.forget_refused(&mut now.shared.pen, &self.name, is_over);
+    }
+
+    fn is_stale(&self, now: &Now<'_>, id: MessageId) -> bool {
+        let header = self.outbox.sealed(id).and_then(header);
+        let roster = self.group.as_ref().map(Group::roster);
+        let (Some(header), Some(roster)) = (header, roster) else { return true };
+        roster.check_message(&header, &now.shared.me) == Err(MessageFault::Stale)
+    }
+}
+
+fn header(sealed: &Blob) -> Option<MessageHeader> {
+    match LogEntry::decode(&sealed.0) {
+        Ok(LogEntry::Message(message)) => Some(message.header),
+        _ => None,
+    }
+}
+
+/// A later key of the same ratchet is in the log: readers have deleted this one.
+fn is_overtaken(header: &MessageHeader, (epoch, generation): crate::conversation::Logged) -> bool {
+    header.epoch == epoch && header.generation < generation
+}
+
+/// What was asked for can't be done.
+fn fail(now: &mut Now<'_>, id: MessageId, code: &'static str, message: &str, hint: &str) {
+    let (message, hint) = (message.to_owned(), hint.to_owned());
+    now.shared.pen.event(Event::Failed { id: Some(id), code, message, hint });
+}
