@@ -24,7 +24,7 @@ mod tls;
 
 pub use place::{PlaceError, Places, ProfileName};
 pub use session::{End, Front, Order, Report, Session, SessionError};
-pub use vault::{Identity, Vault, VaultError};
+pub use vault::{Identity, Survive, Vault, VaultError};
 
 /// What events, messages and members are, for front ends.
 pub use openchat_engine as engine;

@@ -12,7 +12,7 @@ use crate::{
     dial::DialError,
     link::{Link, LinkEvent, Outgoing},
     outside::{OsRandom, now, os_random},
-    vault::{Identity, Vault, VaultError},
+    vault::{Identity, Survive, Vault, VaultError},
 };
 use drain::Drain;
 use openchat_engine::{Command, Engine, Event, Input, LoadError, Snapshot};
@@ -340,7 +340,8 @@ impl Session {
     /// Makes the engine's decisions real: on the disk, then to the relay, then to the person.
     fn settle(&mut self, front: &mut impl Front) -> Result<(), SessionError> {
         let output = self.engine.take_output();
-        self.vault.apply(&output.changes)?;
+        let survive = if output.lasting { Survive::PowerCut } else { Survive::Kill };
+        self.vault.apply(&output.changes, survive)?;
         if let Some(outgoing) = &self.outgoing {
             output.requests.iter().for_each(|request| outgoing.send(request));
         }

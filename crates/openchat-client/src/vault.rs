@@ -116,14 +116,33 @@ impl Vault {
             .collect()
     }
 
-    /// Makes all of `changes`, or none of them; they are on the disk when this returns.
+    /// Makes all of `changes`, or none of them, and returns when they survive what they have to.
     ///
     /// # Errors
     /// The database's. The engine's state is ahead of the vault then and must not be used further.
-    pub fn apply(&mut self, changes: &[Change]) -> Result<(), VaultError> {
+    pub fn apply(&mut self, changes: &[Change], survive: Survive) -> Result<(), VaultError> {
         if changes.is_empty() {
             return Ok(());
         }
+        self.surviving(survive, |vault| vault.write(changes))
+    }
+
+    /// Does something that has to survive no more than this.
+    fn surviving(
+        &mut self,
+        survive: Survive,
+        act: impl FnOnce(&mut Self) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        if survive == Survive::PowerCut {
+            return act(self);
+        }
+        self.database.pragma_update(None, "synchronous", "NORMAL")?;
+        let done = act(self);
+        self.database.pragma_update(None, "synchronous", "FULL")?;
+        done
+    }
+
+    fn write(&mut self, changes: &[Change]) -> Result<(), VaultError> {
         let transaction = self.database.transaction()?;
         for change in changes {
             match change {
@@ -134,6 +153,16 @@ impl Vault {
         }
         Ok(transaction.commit()?)
     }
+}
+
+/// What a transaction must survive. The journal keeps the order of transactions, so that after a
+/// power cut the newest of the lesser ones may be missing, and never one before a greater one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survive {
+    /// The end of the machine: waits for the disk.
+    PowerCut,
+    /// The end of the process.
+    Kill,
 }
 
 /// Stands for "no group" in the records' key, where SQL's NULL would not be unique.

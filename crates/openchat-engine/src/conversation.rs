@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use openchat_group::Group;
+use openchat_group::{Group, Pending};
 use openchat_roster::{Heartbeat, Seat, Seen, SignedHeartbeat};
 use openchat_wire::{
     Epoch, Fingerprint, Generation, GroupId, GroupName, Seq, UnixMillis, relay::Request,
@@ -61,7 +61,7 @@ pub(crate) type Logged = (Epoch, Generation);
 pub(crate) struct Progress {
     /// Where reading everything has come to; `None` while only commits are read.
     pub(crate) seen: Option<Seen>,
-    /// The last commit that was read.
+    /// The last commit that counts.
     pub(crate) last_commit: Seq,
     /// When this device last renewed its keys.
     pub(crate) healed_at: UnixMillis,
@@ -77,6 +77,8 @@ pub(crate) struct Progress {
 pub(crate) struct Conversation {
     pub(crate) name: GroupName,
     pub(crate) group: Option<Group>,
+    /// Commits that the relay has refused, newest last, while their place in the log is not taken.
+    pub(crate) given_up: Vec<Pending>,
     pub(crate) stage: Stage,
     pub(crate) intent: Option<Intent>,
     pub(crate) progress: Progress,
@@ -90,6 +92,8 @@ pub(crate) struct Conversation {
     pub(crate) accused: BTreeSet<Fingerprint>,
     /// The farthest place that somebody has seen and this device has not, and until when.
     pub(crate) expected: Option<(Seq, UnixMillis)>,
+    /// Commits up to here were read on this connection, also those that don't count.
+    pub(crate) read_to: Seq,
     /// When the newest entry was read.
     pub(crate) read_at: UnixMillis,
     /// Epochs whose ratchets are stored, and those that changed since.
@@ -111,6 +115,7 @@ impl Conversation {
         Self {
             name,
             group: None,
+            given_up: Vec::new(),
             stage: Stage::Offline,
             intent: None,
             progress,
@@ -121,6 +126,7 @@ impl Conversation {
             waits_for: BTreeSet::new(),
             accused: BTreeSet::new(),
             expected: None,
+            read_to: Seq(0),
             read_at: UnixMillis(0),
             stored_epochs: BTreeSet::new(),
             dirty_epochs: BTreeSet::new(),
@@ -167,6 +173,10 @@ impl Conversation {
     /// Draws nearer what a clock that was set back has put off.
     pub(crate) fn draw_deadlines_near(&mut self, now: UnixMillis) {
         self.timers.draw_near(now);
+        if self.progress.healed_at > now {
+            self.progress.healed_at = now;
+            self.dirty = true;
+        }
         let latest = now.after(HELD_BACK);
         self.expected = self.expected.map(|(seq, until)| (seq, until.min(latest)));
     }
@@ -176,7 +186,7 @@ impl Conversation {
             self.stage = Stage::Offline;
         }
         self.intent = None;
-        self.expected = None;
+        self.read_to = Seq(0);
         self.backlog.clear();
         self.waits_for.clear();
         self.outbox.disconnected();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use openchat_crypto::CryptoRng;
-use openchat_group::{Group, Saved, Secrets};
+use openchat_group::{Group, Pending, Saved, Secrets};
 use openchat_roster::{CommitEntry, CommitFault, LogEntry};
 use openchat_wire::{
     Blob, DecodeError, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis, decode,
@@ -115,10 +115,12 @@ impl Engine {
     fn connected(&mut self, time: UnixMillis, rng: &mut dyn CryptoRng) {
         self.disconnected();
         self.shared.online = true;
+        self.shared.head_doubted = false;
         self.ping_at = Some(time.after(PING_INTERVAL));
         self.shared.ask(Asked::Head, Request::Head);
         let mut now = Now { shared: &mut self.shared, time, rng };
         for conversation in self.conversations.values_mut() {
+            conversation.expect_anew(time);
             conversation.start(&mut now);
         }
     }
@@ -266,6 +268,7 @@ struct Stored {
     progress: Option<Progress>,
     commits: BTreeMap<Seq, CommitEntry>,
     saved: Saved,
+    given_up: Vec<Pending>,
     past: Vec<(Seq, Past)>,
 }
 
@@ -331,6 +334,7 @@ impl Stored {
             Kind::Secrets => self.saved.secrets = Some(decode(bytes, MAX_RECORD)?),
             Kind::Ratchets => self.saved.ratchets.push(decode(bytes, MAX_RECORD)?),
             Kind::Pending => self.saved.pending = Some(decode(bytes, MAX_RECORD)?),
+            Kind::GivenUp => self.given_up = decode(bytes, MAX_RECORD)?,
             Kind::Past => self.past.push((Seq(number()?), decode(bytes, MAX_RECORD)?)),
             Kind::Commit => match LogEntry::decode(bytes)? {
                 LogEntry::Commit(commit) => {
@@ -360,6 +364,7 @@ impl Stored {
             self.saved.secrets = None;
         }
         conversation.history.load(self.past);
+        conversation.given_up = self.given_up;
         conversation.stored_epochs = self.saved.ratchets.iter().map(|epoch| epoch.epoch).collect();
         conversation.group = Some(Group::restore(id, me, self.commits.values(), self.saved)?);
         Ok(())

@@ -14,6 +14,10 @@ use crate::{
     shared::{ASK_OPERATOR, Ask, Asked, Now},
 };
 
+/// Refused commits kept for one place. Each further try takes some seconds, so an honest relay
+/// has long shown what became of the first.
+const MAX_GIVEN_UP: usize = 4;
+
 impl Conversation {
     /// Goes on from whatever is stored, on a new connection.
     pub(crate) fn start(&mut self, now: &mut Now<'_>) {
@@ -59,7 +63,9 @@ impl Conversation {
     pub(crate) fn read_on(&mut self, now: &mut Now<'_>) {
         let Some(log) = self.id() else { return };
         self.stage = Stage::Reading { complete: false };
-        let request = Request::ReadCommits { log, after: self.progress.last_commit };
+        self.backlog.clear();
+        self.read_to = self.read_to.max(self.progress.last_commit);
+        let request = Request::ReadCommits { log, after: self.read_to };
         self.ask(now.shared, Ask::Read, request);
     }
 
@@ -70,7 +76,7 @@ impl Conversation {
         }
         match answer {
             Ok(Answer::Entries { entries, complete })
-                if complete || entries.iter().any(|(seq, _)| *seq > self.progress.last_commit) =>
+                if complete || entries.iter().any(|(seq, _)| *seq > self.read_to) =>
             {
                 self.stage = Stage::Reading { complete };
                 for (seq, entry) in entries {
@@ -276,7 +282,10 @@ impl Conversation {
     /// What the relay says about the pending commit. Only the log decides; this says where to look.
     pub(crate) fn commit_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
         match (answer, self.stage) {
-            (Ok(Answer::Appended(_)), Stage::Creating) => self.tail(now),
+            (Ok(Answer::Appended(seq)), Stage::Creating) => {
+                self.expect(now, seq);
+                self.tail(now);
+            }
             (Ok(Answer::Appended(seq)), Stage::Joining) => {
                 self.expect(now, seq);
                 self.read_on(now);
@@ -301,15 +310,45 @@ impl Conversation {
         }
     }
 
-    /// An honest relay's "invalid" is final: the head was too old, for one. The next try draws
-    /// afresh. Should the relay have logged the commit all the same, that shows as a clone.
+    /// An honest relay's "invalid" is final: the head was too old, for one. So the next try draws
+    /// afresh; but only the log decides, and until the place is taken the commit may still show up.
     fn forget_commit(&mut self, now: &mut Now<'_>) {
         if self.stage == Stage::Creating {
             self.forget_group(now);
             self.group = None;
-        } else if let Some(group) = &mut self.group {
-            group.drop_pending();
+        } else if let Some(group) = &mut self.group
+            && let Some(pending) = group.drop_pending()
+        {
             self.dirty = true;
+            if self.given_up.len() >= MAX_GIVEN_UP {
+                self.given_up.remove(0);
+            }
+            self.given_up.push(pending);
+            self.save_given_up(now);
+        }
+    }
+
+    /// The log shows a commit. If it is one that was given up, it counts as pending again.
+    pub(crate) fn take_up(&mut self, now: &mut Now<'_>, entry: &Blob) {
+        let found = self.given_up.iter().position(|pending| pending.entry == *entry);
+        if let (Some(at), Some(group)) = (found, &mut self.group) {
+            group.take_up(self.given_up.remove(at));
+            self.save_given_up(now);
+        }
+    }
+
+    /// The place is taken: nothing that was made for it can come any more.
+    pub(crate) fn forget_given_up(&mut self, now: &mut Now<'_>) {
+        if !core::mem::take(&mut self.given_up).is_empty() {
+            self.save_given_up(now);
+        }
+    }
+
+    fn save_given_up(&self, now: &mut Now<'_>) {
+        let Some(id) = self.id() else { return };
+        match &self.given_up[..] {
+            [] => now.shared.pen.delete(Key::given_up(id)),
+            some => now.shared.pen.put(Key::given_up(id), &some),
         }
     }
 
@@ -369,7 +408,6 @@ impl Conversation {
             }
             Stage::Joining if self.pending_entry().is_some() => self.resend_commit(now),
             Stage::Joining => self.read_on(now),
-            _ if !self.waits_for.is_empty() => {}
             _ => self.start(now),
         }
     }

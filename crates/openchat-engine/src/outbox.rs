@@ -38,6 +38,8 @@ pub(crate) struct Outbox {
     unshown: BTreeMap<Seq, MessageId>,
     /// Nothing is sent until the relay has had time to recover.
     paused: bool,
+    /// After a pause one message at a time is sent, until the relay takes one.
+    probing: bool,
 }
 
 impl Outbox {
@@ -58,6 +60,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, pen: &mut Pen, name: &GroupName, outgoing: Outgoing) {
         let order = self.items.back().map_or(0, |item| item.order.saturating_add(1));
         pen.put(Key::outgoing(name, order), &outgoing);
+        pen.must_last();
         self.items.push_back(Item::new(order, outgoing));
     }
 
@@ -68,7 +71,7 @@ impl Outbox {
             item.acked = None;
         });
         self.unshown.clear();
-        self.paused = false;
+        (self.paused, self.probing) = (false, false);
     }
 
     /// Sends nothing until [`resume`](Self::resume).
@@ -80,12 +83,14 @@ impl Outbox {
     /// its key would use up that of what was sent before. True if there is nothing to wait for.
     pub(crate) fn resume(&mut self) -> bool {
         let settled = !self.items.iter().any(|item| item.in_flight);
+        self.probing |= self.paused;
         self.paused &= !settled;
         !self.paused
     }
 
     /// The next message to send, if fewer than `limit` are in flight.
     pub(crate) fn next(&mut self, limit: usize) -> Option<&mut Outgoing> {
+        let limit = if self.probing { 1 } else { limit };
         if self.paused || self.items.iter().filter(|item| item.in_flight).count() >= limit {
             return None;
         }
@@ -112,6 +117,7 @@ impl Outbox {
         let Some(item) = self.find(id) else { return false };
         let first = item.acked.replace(seq).is_none();
         self.unshown.insert(seq, id);
+        self.probing = false;
         first
     }
 

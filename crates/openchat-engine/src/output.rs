@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use openchat_wire::{Blob, encode, relay::ToServer};
+use openchat_wire::{
+    Blob, encode,
+    relay::{Request, ToServer},
+};
 use serde::Serialize;
 
 use crate::{
@@ -16,6 +19,9 @@ use crate::{
 pub struct Output {
     /// For the vault, all or nothing.
     pub changes: Vec<Change>,
+    /// Whether the changes must outlast a power cut: something of this device's own depends on
+    /// them. What was only received comes again from the log.
+    pub lasting: bool,
     /// For the relay, in order.
     pub requests: Vec<ToServer>,
     /// For the person.
@@ -27,11 +33,17 @@ pub struct Output {
 pub(crate) struct Pen {
     records: BTreeMap<Key, Option<Blob>>,
     messages: Vec<StoredMessage>,
+    lasting: bool,
     requests: Vec<ToServer>,
     events: Vec<Event>,
 }
 
 impl Pen {
+    /// What was written since the last output must be on the disk before anything else happens.
+    pub(crate) fn must_last(&mut self) {
+        self.lasting = true;
+    }
+
     pub(crate) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
         self.records.insert(key, Some(Blob(encode(value))));
     }
@@ -50,6 +62,7 @@ impl Pen {
     }
 
     pub(crate) fn request(&mut self, request: ToServer) {
+        self.lasting |= matches!(request.request, Request::Append { .. });
         self.requests.push(request);
     }
 
@@ -74,12 +87,12 @@ impl Pen {
     }
 
     pub(crate) fn take(&mut self) -> Output {
-        let Self { records, messages, requests, events } = core::mem::take(self);
+        let Self { records, messages, lasting, requests, events } = core::mem::take(self);
         let records = records.into_iter().map(|(key, value)| match value {
             Some(value) => Change::Put { key, value },
             None => Change::Delete(key),
         });
         let changes = records.chain(messages.into_iter().map(Change::Message)).collect();
-        Output { changes, requests, events }
+        Output { changes, lasting, requests, events }
     }
 }

@@ -79,7 +79,7 @@ impl Conversation {
 
     /// A newcomer reads commits only, up to its own seat.
     fn read_commit(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) -> Step {
-        if seq <= self.progress.last_commit {
+        if seq <= self.read_to {
             return Step::Done;
         }
         let Ok(LogEntry::Commit(commit)) = LogEntry::decode(&bytes.0) else {
@@ -100,6 +100,7 @@ impl Conversation {
         if self.stage == Stage::Halted {
             return Step::Stop;
         }
+        self.read_to = seq;
         self.came(now, seq);
         let Some(group) = &self.group else { return Step::Stop };
         if !was_seated && group.is_seated() && group.secrets().is_some() {
@@ -196,6 +197,7 @@ impl Conversation {
     }
 
     fn take_commit(&mut self, now: &mut Now<'_>, seq: Seq, commit: &CommitEntry, bytes: &Blob) {
+        self.take_up(now, bytes);
         let Some(group) = &mut self.group else { return };
         let outcome = group.commit(commit);
         let (epoch, count) = (group.roster().epoch(), group.roster().tree().members());
@@ -206,13 +208,14 @@ impl Conversation {
             return self.halt(now, AlarmCode::UnknownEntry, message, UPDATE);
         }
         self.dirty = true;
-        self.progress.last_commit = seq;
         match outcome {
             CommitOutcome::Invalid(fault) => {
                 let message = format!("the relay logged a commit that is invalid: {fault}");
                 self.alarm(now, AlarmCode::InvalidCommit, &message, ASK_OPERATOR);
             }
             CommitOutcome::Valid { author, fingerprint, kind, effect } => {
+                self.progress.last_commit = seq;
+                self.forget_given_up(now);
                 if let Some(id) = self.id() {
                     now.shared.pen.put_bytes(Key::commit(id, seq), bytes.0.clone());
                 }

@@ -57,10 +57,12 @@ pub(crate) enum Kind {
     Head,
     /// A name's first key.
     Pin,
+    /// `Pending`s that the relay has refused, while their place in the log is not taken.
+    GivenUp,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::GroupName,
         Self::Progress,
         Self::Secrets,
@@ -72,6 +74,7 @@ impl Kind {
         Self::Certificate,
         Self::Head,
         Self::Pin,
+        Self::GivenUp,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -91,6 +94,7 @@ impl Kind {
             Self::Certificate => 9,
             Self::Head => 10,
             Self::Pin => 11,
+            Self::GivenUp => 12,
         }
     }
 
@@ -118,6 +122,10 @@ impl Key {
 
     pub(crate) fn pending(group: GroupId) -> Self {
         Kind::Pending.key(Some(group), b"")
+    }
+
+    pub(crate) fn given_up(group: GroupId) -> Self {
+        Kind::GivenUp.key(Some(group), b"")
     }
 
     pub(crate) fn commit(group: GroupId, seq: Seq) -> Self {

@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) online: bool,
     pub(crate) pen: Pen,
     pub(crate) asked: BTreeMap<u32, Asked>,
+    /// The relay's heads have raised an alarm on this connection.
+    pub(crate) head_doubted: bool,
     last_id: u32,
     head: Option<Head>,
     certificates: BTreeMap<Fingerprint, Name>,
@@ -96,6 +98,7 @@ impl Shared {
             online: false,
             pen: Pen::default(),
             asked: BTreeMap::new(),
+            head_doubted: false,
             last_id: 0,
             head: None,
             certificates,
@@ -135,7 +138,10 @@ impl Shared {
                 self.head = Some(head);
                 self.pen.put_bytes(Key::head(), bytes.0.clone());
             }
-            Err(why) => self.pen.alarm(None, AlarmCode::LogRollback, why, ASK_OPERATOR),
+            Err(why) if !core::mem::replace(&mut self.head_doubted, true) => {
+                self.pen.alarm(None, AlarmCode::LogRollback, why, ASK_OPERATOR);
+            }
+            Err(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use openchat_group::{Group, Opened};
 use openchat_pki::verify_receipt;
 use openchat_roster::Seen;
 use openchat_wire::{
-    Blob, Fingerprint, Name, Seq,
+    Blob, Fingerprint, Name, Seq, UnixMillis,
     relay::{Receipt, SignedReceipt},
 };
 
@@ -94,9 +94,16 @@ impl Conversation {
     /// Somebody has read up to here: the relay has to show it to this device too.
     pub(crate) fn expect(&mut self, now: &Now<'_>, seq: Seq) {
         let read = self.group.as_ref().and_then(Group::seen).map(|seen| seen.seq);
-        if read.is_none_or(|read| read < seq) && self.expected.is_none() {
-            self.expected = Some((seq, now.time.after(HELD_BACK)));
+        if read.is_none_or(|read| read < seq) {
+            // The nearest place counts: a farther one may be somebody's invention.
+            let (nearest, until) = self.expected.unwrap_or((seq, now.time.after(HELD_BACK)));
+            self.expected = Some((nearest.min(seq), until));
         }
+    }
+
+    /// On a new connection the relay has its time again to show what was expected.
+    pub(crate) fn expect_anew(&mut self, now: UnixMillis) {
+        self.expected = self.expected.map(|(seq, _)| (seq, now.after(HELD_BACK)));
     }
 
     /// The log has come this far. While it comes at all, nothing is held back.

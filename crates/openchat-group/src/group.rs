@@ -283,9 +283,16 @@ impl Group {
         NoticeEntry::sign(&notice, author)
     }
 
-    /// Gives up the pending commit: it can no longer take its place.
-    pub fn drop_pending(&mut self) {
-        self.pending = None;
+    /// Gives up the pending commit, so that another can be made for the same place. Only the log
+    /// decides: whoever was told that the commit is refused keeps it until the place is taken, and
+    /// should the log show it, hands it to [`take_up`](Self::take_up) first.
+    pub fn drop_pending(&mut self) -> Option<Pending> {
+        self.pending.take()
+    }
+
+    /// Makes a commit pending that was given up before.
+    pub fn take_up(&mut self, pending: Pending) {
+        self.pending = Some(pending);
     }
 
     /// The public state.

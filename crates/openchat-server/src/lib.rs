@@ -3,9 +3,9 @@
 //! What is decided about logs, people and invitations is decided in `openchat-relay`, without I/O.
 //! Here is what surrounds it:
 //!
-//! - [`cli`]: what the operator may say; [`init_ca`], [`invite`] and [`serve`]: what is done then.
-//! - [`serve`]: one TCP port, one relay thread, one task a connection, an admin socket.
-//! - [`output`]: everything printed. Data goes to stdout, errors and the trace to stderr.
+//! - `cli`: what the operator may say; `init_ca`, `invite` and `serve`: what is done then.
+//! - `serve`: one TCP port, one relay thread, one task a connection, an admin socket.
+//! - `output`: everything printed. Data goes to stdout, errors and the trace to stderr.
 //!
 //! Nothing that a peer sent is printed as it came.
 

@@ -13,6 +13,10 @@ pub const VERSION: u8 = 1;
 
 const LENGTH_BYTES: usize = 4;
 
+/// A decoder gives memory beyond this back as soon as the frame that needed it was taken: most
+/// frames are small, and thousands of idle connections have a decoder each.
+const KEPT_CAPACITY: usize = 16 * 1024;
+
 /// Why a stream is not one of frames. The stream can't be trusted after any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -66,6 +70,9 @@ impl<T: Serialize + DeserializeOwned> FrameDecoder<T> {
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.start = 0;
+        if self.buffer.len() <= KEPT_CAPACITY {
+            self.buffer.shrink_to(KEPT_CAPACITY);
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -160,6 +167,16 @@ mod tests {
         }
         assert_eq!(seen, frames);
         assert!(decoder.buffer.capacity() < 256, "memory stays bounded by the cap");
+    }
+
+    #[test]
+    fn the_memory_of_a_large_frame_is_given_back() {
+        let mut decoder: Decoder = FrameDecoder::new(1 << 20);
+        decoder.push(&to_frame(&vec![7_u8; 1 << 19]));
+        assert!(decoder.next_frame().unwrap().is_some());
+        decoder.push(&to_frame(&vec![7_u8; 10]));
+        assert!(decoder.next_frame().unwrap().is_some());
+        assert!(decoder.buffer.capacity() <= 2 * KEPT_CAPACITY);
     }
 
     proptest::proptest! {

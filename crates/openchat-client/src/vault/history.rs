@@ -1,6 +1,6 @@
 //! The messages, and how far each conversation was shown.
 
-use super::{Vault, VaultError};
+use super::{Survive, Vault, VaultError};
 use crate::trust;
 use openchat_engine::StoredMessage;
 use openchat_wire::{Fingerprint, GroupId, MessageId, Seq, UnixMillis};
@@ -33,10 +33,7 @@ impl Vault {
         if places.is_empty() {
             return Ok(());
         }
-        self.database.pragma_update(None, "synchronous", "NORMAL")?;
-        let marked = self.mark(places);
-        self.database.pragma_update(None, "synchronous", "FULL")?;
-        marked
+        self.surviving(Survive::Kill, |vault| vault.mark(places))
     }
 
     fn mark(&mut self, places: &[(GroupId, Seq)]) -> Result<(), VaultError> {

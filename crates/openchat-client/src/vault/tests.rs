@@ -59,7 +59,7 @@ fn nobody_else_reads_the_files() {
     let place = place();
     let directory = place.path().join("profiles/bob");
     let mut vault = Vault::open(&directory).unwrap();
-    vault.apply(&[put(1, b"a", b"b")]).unwrap();
+    vault.apply(&[put(1, b"a", b"b")], Survive::PowerCut).unwrap();
     assert_eq!(mode(&directory), 0o700);
     let files: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
     assert!(files.len() >= 3, "database, journal and lock");
@@ -82,10 +82,13 @@ fn only_one_may_use_it_and_others_may_look() {
     let place = place();
     let mut first = Vault::open(place.path()).unwrap();
     assert!(matches!(Vault::open(place.path()), Err(VaultError::InUse(_))));
-    first.apply(&[put(1, b"", b"x")]).unwrap();
+    first.apply(&[put(1, b"", b"x")], Survive::PowerCut).unwrap();
     let mut look = Vault::look(place.path()).unwrap().unwrap();
     assert_eq!(look.records().unwrap(), vec![(key(1, b""), Blob(b"x".to_vec()))]);
-    assert!(look.apply(&[put(1, b"", b"y")]).is_err(), "who looks does not write");
+    assert!(
+        look.apply(&[put(1, b"", b"y")], Survive::PowerCut).is_err(),
+        "who looks does not write"
+    );
     drop(first);
     Vault::open(place.path()).unwrap();
 }
@@ -104,8 +107,15 @@ fn records_are_put_replaced_and_deleted() {
     let mut vault = Vault::open(place.path()).unwrap();
     let global = Key { kind: 1, group: None, sub: Vec::new() };
     let put_global = Change::Put { key: global.clone(), value: Blob(b"g".to_vec()) };
-    vault.apply(&[put(1, b"", b"1"), put(1, b"", b"2"), put(2, b"", b"3"), put_global]).unwrap();
-    vault.apply(&[Change::Delete(key(2, b"")), Change::Delete(key(7, b"none"))]).unwrap();
+    vault
+        .apply(
+            &[put(1, b"", b"1"), put(1, b"", b"2"), put(2, b"", b"3"), put_global],
+            Survive::PowerCut,
+        )
+        .unwrap();
+    vault
+        .apply(&[Change::Delete(key(2, b"")), Change::Delete(key(7, b"none"))], Survive::PowerCut)
+        .unwrap();
     let mut records = vault.records().unwrap();
     records.sort_by_key(|(key, _)| key.clone());
     assert_eq!(records, vec![(global, Blob(b"g".to_vec())), (key(1, b""), Blob(b"2".to_vec()))]);
@@ -115,7 +125,9 @@ fn records_are_put_replaced_and_deleted() {
 fn a_killed_process_loses_no_transaction_and_leaves_none_half_done() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
-    vault.apply(&[put(1, b"", b"kept"), Change::Message(message(GROUP, 1))]).unwrap();
+    vault
+        .apply(&[put(1, b"", b"kept"), Change::Message(message(GROUP, 1))], Survive::PowerCut)
+        .unwrap();
     // As SIGKILL leaves it: nothing closed, the journal as it is, the last transaction open.
     vault.database.execute_batch("BEGIN; DELETE FROM records; DELETE FROM messages;").unwrap();
     let copy = place.path().join("copy");
@@ -132,9 +144,9 @@ fn a_killed_process_loses_no_transaction_and_leaves_none_half_done() {
 fn a_torn_journal_gives_the_last_whole_transaction() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
-    vault.apply(&[put(1, b"", b"first")]).unwrap();
+    vault.apply(&[put(1, b"", b"first")], Survive::PowerCut).unwrap();
     let whole = read(&place.path().join("vault.db-wal")).len();
-    vault.apply(&[put(1, b"", b"second")]).unwrap();
+    vault.apply(&[put(1, b"", b"second")], Survive::PowerCut).unwrap();
     let journal = read(&place.path().join("vault.db-wal"));
     let database = read(&place.path().join("vault.db"));
     for cut in [whole, whole + 1, whole + 100, journal.len() - 1] {
@@ -150,11 +162,12 @@ fn a_torn_journal_gives_the_last_whole_transaction() {
 fn a_failing_transaction_changes_nothing() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
-    vault.apply(&[put(1, b"", b"old")]).unwrap();
+    vault.apply(&[put(1, b"", b"old")], Survive::PowerCut).unwrap();
     let pages: i64 =
         vault.database.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     vault.database.pragma_update(None, "max_page_count", pages).unwrap();
-    let full = vault.apply(&[put(1, b"", b"new"), put(2, b"", &vec![1; 1 << 20])]);
+    let full =
+        vault.apply(&[put(1, b"", b"new"), put(2, b"", &vec![1; 1 << 20])], Survive::PowerCut);
     assert!(matches!(full, Err(VaultError::Database(_))), "{full:?}");
     assert_eq!(vault.records().unwrap(), vec![(key(1, b""), Blob(b"old".to_vec()))]);
 }
@@ -164,8 +177,8 @@ fn deleted_secrets_are_overwritten() {
     const SECRET: &[u8] = b"a secret that must not be found";
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
-    vault.apply(&[put(1, b"", SECRET)]).unwrap();
-    vault.apply(&[Change::Delete(key(1, b""))]).unwrap();
+    vault.apply(&[put(1, b"", SECRET)], Survive::PowerCut).unwrap();
+    vault.apply(&[Change::Delete(key(1, b""))], Survive::PowerCut).unwrap();
     drop(vault);
     for file in std::fs::read_dir(place.path()).unwrap() {
         let bytes = read(&file.unwrap().path());
@@ -178,7 +191,9 @@ fn what_was_shown_is_not_shown_again() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
     let stored: Vec<_> = [2, 300, 70_000, u64::MAX].map(|seq| message(GROUP, seq)).into();
-    vault.apply(&stored.iter().cloned().map(Change::Message).collect::<Vec<_>>()).unwrap();
+    vault
+        .apply(&stored.iter().cloned().map(Change::Message).collect::<Vec<_>>(), Survive::PowerCut)
+        .unwrap();
     assert_eq!(vault.unshown("#general", 9).unwrap(), stored);
     assert_eq!(vault.unshown("#general", 2).unwrap(), stored[..2]);
     assert_eq!(vault.unshown("#ops", 9).unwrap(), vec![]);
@@ -194,7 +209,9 @@ fn history_is_not_rewritten() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
     let other = StoredMessage { text: "other".to_owned(), ..message(GROUP, 1) };
-    vault.apply(&[Change::Message(message(GROUP, 1)), Change::Message(other)]).unwrap();
+    vault
+        .apply(&[Change::Message(message(GROUP, 1)), Change::Message(other)], Survive::PowerCut)
+        .unwrap();
     assert_eq!(vault.unshown("#general", 9).unwrap(), vec![message(GROUP, 1)]);
 }
 

@@ -1,6 +1,9 @@
 //! A device that runs twice, and devices that have lost what they knew.
 
-use crate::world::{HOUR, MINUTE, SECOND, Who, World};
+use crate::{
+    vault::Vault,
+    world::{HOUR, MINUTE, SECOND, Who, World},
+};
 use openchat_engine::{AlarmCode, Key};
 
 /// `Kind::Secrets` and `Kind::Ratchets` as they are stored: numbers are for ever.
@@ -127,7 +130,7 @@ fn a_device_that_has_only_its_identity_left_comes_back() {
     world.say(all[1], "before");
     world.run(SECOND);
     world.kill(all[1]);
-    world.person_mut(all[1]).vault = Default::default();
+    world.person_mut(all[1]).vault = Vault::default();
     world.start(all[1]);
     world.run(MINUTE);
     world.say(all[1], "I know nothing any more");

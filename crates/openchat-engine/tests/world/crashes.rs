@@ -1,8 +1,16 @@
 //! A device dies at every step that it takes, before and after the step is on its disk.
 
 use crate::{
+    answers::is_commit,
+    forge::{Fault, faulty_join},
+    liar::Answers,
     person::Death,
-    world::{MINUTE, SECOND, Who, World},
+    world::{HOUR, MINUTE, SECOND, Who, World},
+};
+use openchat_engine::AlarmCode;
+use openchat_wire::{
+    MessageId,
+    relay::{Refusal, Request},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +47,8 @@ impl Story {
     /// the words were kept says them under the same id.
     fn talk(&mut self, rounds: usize, people: usize) {
         for round in 0..rounds {
-            for who in self.all[..people].to_vec() {
+            for at in 0..people {
+                let who = self.all[at];
                 let text = format!("{who:?} {round} of {}", self.said.len());
                 let id = self.world.say(who, &text);
                 if self.world.person(who).engine.is_none() {
@@ -104,6 +113,11 @@ fn the_first_one_dies_after_a_step_is_stored() {
 }
 
 #[test]
+fn the_first_ones_power_fails_after_a_step() {
+    dies_at_every_step(0, Death::PowerCut);
+}
+
+#[test]
 fn a_newcomer_dies_before_a_step_is_stored() {
     dies_at_every_step(1, Death::BeforeStored);
 }
@@ -111,4 +125,82 @@ fn a_newcomer_dies_before_a_step_is_stored() {
 #[test]
 fn a_newcomer_dies_after_a_step_is_stored() {
     dies_at_every_step(1, Death::AfterStored);
+}
+
+#[test]
+fn a_newcomers_power_fails_after_a_step() {
+    dies_at_every_step(1, Death::PowerCut);
+}
+
+/// Members renew their keys, a stranger leaves them behind, they come back, and talk all the while;
+/// the relay denies bob's first commit although it has logged it. Bob may die.
+fn troubles(death: Option<(usize, Death)>) -> (World, usize) {
+    let (mut world, all) = World::with(31, &["alice", "bob"]);
+    let (mallory, bob) = (world.enroll("mallory"), all[1]);
+    world.sleep(30 * HOUR);
+    let mut denies = true;
+    world.liar = Box::new(Answers(move |who, request: &Request, answer| {
+        let denied = denies && who == bob && is_commit(request);
+        denies &= !denied;
+        if denied { Err(Refusal::Invalid("C12".to_owned())) } else { answer }
+    }));
+    let begin = world.person(bob).steps;
+    if let Some((step, death)) = death {
+        world.dies(bob, begin + step, death);
+    }
+    for round in 0..6 {
+        if round == 3 {
+            let entry = faulty_join(&mut world, mallory, Fault::PathKey);
+            let log = world.general();
+            world.append(mallory, &Request::Append { log, entry });
+        }
+        world.say(all[0], &format!("alice {round}"));
+        let (text, id) = (format!("bob {round}"), MessageId([round; 16]));
+        world.say_as(bob, id, &text);
+        world.run(SECOND);
+        // Whoever saw the device die says it again.
+        world.say_as(bob, id, &text);
+        world.run(2 * SECOND);
+    }
+    world.run(2 * MINUTE);
+    let steps = world.person(bob).steps - begin;
+    (world, steps)
+}
+
+fn assert_overcome(world: &World, note: &str) {
+    let (alice, bob) = (Who(0), Who(1));
+    world.assert_same(&[alice, bob]);
+    assert_eq!(world.person(alice).texts().len(), 12, "{note}: each once");
+    assert_eq!((world.queued(alice), world.queued(bob)), (0, 0), "{note}");
+    for who in [alice, bob] {
+        let alarms = world.alarms(who);
+        let mallorys = |code: &AlarmCode| *code == AlarmCode::BadCommit;
+        assert!(alarms.iter().all(mallorys), "{note}: {who:?} {alarms:?}");
+        assert_eq!(world.person(who).unreadable(), [], "{note}: {who:?}");
+    }
+}
+
+fn dies_in_trouble(death: Death) {
+    let (world, steps) = troubles(None);
+    assert_overcome(&world, "nobody dies");
+    assert!(steps > 20, "{steps} steps are worth dying at");
+    for step in 1..=steps {
+        let (world, _) = troubles(Some((step, death)));
+        assert_overcome(&world, &format!("bob dies at step {step}, {death:?}"));
+    }
+}
+
+#[test]
+fn a_member_in_trouble_dies_before_a_step_is_stored() {
+    dies_in_trouble(Death::BeforeStored);
+}
+
+#[test]
+fn a_member_in_trouble_dies_after_a_step_is_stored() {
+    dies_in_trouble(Death::AfterStored);
+}
+
+#[test]
+fn a_member_in_troubles_power_fails_after_a_step() {
+    dies_in_trouble(Death::PowerCut);
 }

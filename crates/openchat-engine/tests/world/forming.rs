@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 fn crowd(seed: u64, size: usize) -> (World, Vec<Who>) {
     let mut world = World::new(seed);
     let all: Vec<Who> = (0..size).map(|n| world.enroll(&format!("p{n}"))).collect();
-    all.iter().for_each(|who| world.start(*who));
+    for who in &all {
+        world.start(*who);
+    }
     (world, all)
 }
 
@@ -43,7 +45,9 @@ fn who_comes_after_the_burst_gets_in_at_the_relays_pace() {
         world.now = START;
     }
     let late: Vec<Who> = (0..6).map(|n| world.enroll(&format!("late{n}"))).collect();
-    late.iter().for_each(|who| world.start(*who));
+    for who in &late {
+        world.start(*who);
+    }
     let all_in = |world: &World| late.iter().all(|who| world.is_ready(*who));
     assert!(!world.run_until(SECOND / 2, all_in), "the relay paces them");
     assert!(world.run_until(MINUTE, all_in));
@@ -66,7 +70,9 @@ fn messages_outlive_twenty_commits_that_race_with_them() {
     world.say(all[0], "on its way");
     world.disconnect(all[0]);
     let late: Vec<Who> = (0..20).map(|n| world.enroll(&format!("late{n}"))).collect();
-    late.iter().for_each(|who| world.start(*who));
+    for who in &late {
+        world.start(*who);
+    }
     while !late.iter().all(|who| world.is_ready(*who)) {
         world.say(all[1], "bob writes meanwhile");
         world.say(all[2], "carol writes meanwhile");

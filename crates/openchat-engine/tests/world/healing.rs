@@ -23,9 +23,13 @@ fn everybody_renews_keys_within_a_day_and_a_fifth() {
 fn two_renewals_that_race_both_come_through() {
     let (mut world, all) = World::with(41, &["alice", "bob", "carol"]);
     let before = world.epoch(all[0]);
-    all.iter().for_each(|who| world.kill(*who));
+    for who in &all {
+        world.kill(*who);
+    }
     world.now += 48 * HOUR;
-    all.iter().for_each(|who| world.start(*who));
+    for who in &all {
+        world.start(*who);
+    }
     for n in 0..20 {
         world.say(all[n % 3], &format!("{n}"));
         world.run(20);

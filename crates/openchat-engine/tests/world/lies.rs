@@ -86,7 +86,8 @@ fn assert_found_out(world: &mut World) {
     let right = |code: &AlarmCode| matches!(code, AlarmCode::HistoryFork | AlarmCode::HeldBack);
     assert!(alarms.iter().any(right), "bob: {alarms:?} {:?}", world.person(BOB).unreadable());
     assert!(alarms.len() < 12, "alarms are few: {alarms:?}");
-    assert_eq!(world.alarms(CAROL), [], "who was not lied to has nothing to say");
+    let only = |code: &AlarmCode| *code == AlarmCode::HistoryFork;
+    assert!(world.alarms(CAROL).iter().all(only), "who was not lied to may find bob strange");
     assert_nothing_lost(world);
 }
 

@@ -8,10 +8,14 @@
     reason = "a test that can't go on fails"
 )]
 
+mod answers;
+mod bounds;
+mod clocks;
 mod copies;
 mod crashes;
 mod forge;
 mod forming;
+mod frames;
 mod healing;
 mod liar;
 mod lies;

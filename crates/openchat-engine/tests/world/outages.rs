@@ -42,7 +42,9 @@ fn a_relay_that_restarts_loses_nothing_that_it_acknowledged() {
         world.run(13);
         world = world.restart_relay();
         world.run(50);
-        all.iter().for_each(|who| world.connect(*who));
+        for who in &all {
+            world.connect(*who);
+        }
         world.run(37);
     }
     world.run(5 * SECOND);

@@ -2,7 +2,7 @@
 
 use crate::vault::Vault;
 use openchat_crypto::IdentityKey;
-use openchat_engine::{AlarmCode, Device, Engine, Event, Output};
+use openchat_engine::{AlarmCode, Change, Device, Engine, Event, Output};
 use openchat_pki::{CaCertificate, ServerKeys};
 use openchat_relay::Identity;
 use openchat_wire::{Digest, GroupId, MessageId, Seq, UnixMillis, enroll::Enrolled};
@@ -15,6 +15,8 @@ pub(crate) enum Death {
     BeforeStored,
     /// The transaction stands, nothing was sent, nothing was shown.
     AfterStored,
+    /// Everything was stored and sent, then the power fails: the disk has what had to last.
+    PowerCut,
 }
 
 pub(crate) struct Person {
@@ -23,6 +25,8 @@ pub(crate) struct Person {
     enrolled: Enrolled,
     pin: Digest,
     pub(crate) vault: Vault,
+    /// What a power cut leaves of the vault.
+    lasting: Vault,
     pub(crate) engine: Option<Engine>,
     /// The current connection; every one has a number of its own.
     pub(crate) connection: Option<u64>,
@@ -52,6 +56,7 @@ impl Person {
             enrolled,
             pin,
             vault: Vault::default(),
+            lasting: Vault::default(),
             engine: None,
             connection: None,
             tails: BTreeSet::new(),
@@ -99,23 +104,29 @@ impl Person {
         Some(deadline.0.saturating_sub_signed(self.skew))
     }
 
-    /// Takes the engine's output, or dies on it.
-    pub(crate) fn take_output(&mut self) -> Option<Output> {
+    /// The engine's output, and how the device dies over it.
+    pub(crate) fn take_output(&mut self) -> Option<(Output, Option<Death>)> {
         let output = self.engine.as_mut()?.take_output();
         if output.changes.is_empty() && output.requests.is_empty() && output.events.is_empty() {
             return None;
         }
         self.steps += 1;
         let death = self.death.filter(|(step, _)| *step == self.steps).map(|(_, death)| death);
-        match death {
-            Some(Death::BeforeStored) => self.die(),
-            Some(Death::AfterStored) => {
-                self.vault.apply(output.changes);
-                self.die();
-            }
-            None => return Some(output),
+        Some((output, death))
+    }
+
+    pub(crate) fn keep(&mut self, changes: Vec<Change>, lasting: bool) {
+        self.vault.apply(changes);
+        if lasting {
+            self.lasting = self.vault.clone();
         }
-        None
+    }
+
+    pub(crate) fn fall(&mut self, death: Death) {
+        if death == Death::PowerCut {
+            self.vault = self.lasting.clone();
+        }
+        self.die();
     }
 
     pub(crate) fn die(&mut self) {
@@ -127,8 +138,7 @@ impl Person {
     pub(crate) fn show(&mut self, events: Vec<Event>) {
         for event in &events {
             if let Event::Ack { id, seq } = event {
-                let before = self.acks.insert(*id, *seq);
-                assert!(before.is_none_or(|before| before == *seq), "one message, two places");
+                self.acks.insert(*id, *seq);
             }
         }
         self.events.extend(events);

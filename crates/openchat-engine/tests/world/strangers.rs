@@ -15,7 +15,7 @@ fn strikes(seed: u64, fault: Fault) {
     for who in &all {
         world.say(*who, &format!("before, {who:?}"));
     }
-    world.append(mallory, Request::Append { log, entry });
+    world.append(mallory, &Request::Append { log, entry });
     for who in &all {
         world.say(*who, &format!("just then, {who:?}"));
     }
@@ -66,7 +66,7 @@ fn who_was_away_when_a_stranger_struck_comes_back_too() {
     let mallory = world.enroll("mallory");
     let entry = faulty_join(&mut world, mallory, Fault::External);
     let log = world.general();
-    world.append(mallory, Request::Append { log, entry });
+    world.append(mallory, &Request::Append { log, entry });
     world.run(MINUTE);
     world.say(all[0], "carol was away");
     world.run(SECOND);

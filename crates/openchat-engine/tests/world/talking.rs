@@ -34,14 +34,18 @@ fn a_newcomer_gets_in_when_nobody_is_online_and_reads_what_comes_after() {
     let (mut world, all) = World::with(2, &["alice", "bob"]);
     world.say(all[0], "before carol came");
     world.run(SECOND);
-    all.iter().for_each(|who| world.kill(*who));
+    for who in &all {
+        world.kill(*who);
+    }
 
     let carol = world.enroll("carol");
     world.start(carol);
     assert!(world.run_until(MINUTE, |world| world.is_ready(carol)));
     world.say(carol, "is anybody here?");
     world.run(SECOND);
-    all.iter().for_each(|who| world.start(*who));
+    for who in &all {
+        world.start(*who);
+    }
     world.run(SECOND);
     world.say(all[1], "now we are");
     world.run(SECOND);
@@ -65,9 +69,9 @@ fn a_text_beyond_the_limit_fails_and_nothing_is_sent() {
     assert_eq!(world.queued(all[0]), 0);
 
     let texts = ["x".repeat(limit), "y".to_owned(), "שלום 你好 🙂".to_owned(), String::new()];
-    texts.iter().for_each(|text| {
+    for text in &texts {
         world.say(all[0], text);
-    });
+    }
     world.run(SECOND);
     assert_eq!(world.person(all[1]).texts(), texts);
     world.assert_no_alarms();

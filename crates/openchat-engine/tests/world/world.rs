@@ -8,7 +8,7 @@ use crate::{
     server::Server,
 };
 use openchat_engine::{AlarmCode, Command, Event, Input};
-use openchat_relay::{Outcome, Publish};
+use openchat_relay::Publish;
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
@@ -154,6 +154,11 @@ impl World {
         self
     }
 
+    /// The device dies at a step of its own, and starts again a moment later.
+    pub(crate) fn dies(&mut self, who: Who, step: usize, death: Death) {
+        self.person_mut(who).death = Some((step, death));
+    }
+
     pub(crate) fn online(&self) -> Vec<Who> {
         let all = (0..self.people.len()).map(Who);
         all.filter(|who| self.person(*who).connection.is_some()).collect()
@@ -210,9 +215,13 @@ impl World {
     /// Everybody is offline for so long.
     pub(crate) fn sleep(&mut self, millis: u64) {
         let online = self.online();
-        online.iter().for_each(|who| self.disconnect(*who));
+        for who in &online {
+            self.disconnect(*who);
+        }
         self.run(millis);
-        online.iter().for_each(|who| self.connect(*who));
+        for who in &online {
+            self.connect(*who);
+        }
     }
 
     pub(crate) fn general(&mut self) -> GroupId {
@@ -233,9 +242,9 @@ impl World {
     }
 
     /// Asks the relay in somebody's name, without their engine.
-    pub(crate) fn append(&mut self, who: Who, request: Request) {
+    pub(crate) fn append(&mut self, who: Who, request: &Request) {
         let identity = self.person(who).identity.clone();
-        let outcome = self.server.relay.handle(&identity, &request, UnixMillis(self.now));
+        let outcome = self.server.relay.handle(&identity, request, UnixMillis(self.now));
         self.server.relay.flush().unwrap();
         outcome.answer.unwrap();
         if let Some(publish) = outcome.publish {
@@ -304,11 +313,8 @@ impl World {
     fn deliver(&mut self) {
         let Some((_, parcel)) = self.wires.pop_first() else { return };
         match parcel {
-            Parcel::Up { from, connection, frame } => {
-                if self.person(from).connection == Some(connection) {
-                    self.serve(from, frame);
-                }
-            }
+            // What was sent arrives, also over a connection that the device has given up since.
+            Parcel::Up { from, connection, frame } => self.serve(from, connection, frame),
             Parcel::Down { to, connection, frame } => {
                 if self.person(to).connection == Some(connection) {
                     self.input(to, Input::Frame(frame));
@@ -318,44 +324,54 @@ impl World {
         }
     }
 
+    /// Does what an engine wants, in the order that it is promised, or dies over it.
     fn settle(&mut self, who: Who) {
         let person = &mut self.people[who.0];
-        let was_alive = person.engine.is_some();
-        let output = person.take_output();
-        if was_alive && person.engine.is_none() {
-            self.send(RECOVERY, Parcel::Start(who));
+        let Some((output, death)) = person.take_output() else { return };
+        if death != Some(Death::BeforeStored) {
+            person.keep(output.changes, output.lasting);
         }
-        let Some(output) = output else { return };
+        let sends = matches!(death, None | Some(Death::PowerCut));
+        if let Some(connection) = person.connection.filter(|_| sends) {
+            person.requests += output.requests.len();
+            for frame in output.requests {
+                self.send(LATENCY, Parcel::Up { from: who, connection, frame });
+            }
+        }
         let person = &mut self.people[who.0];
-        person.vault.apply(output.changes);
-        person.requests += output.requests.len();
-        person.show(output.events);
-        let Some(connection) = person.connection else { return };
-        for frame in output.requests {
-            self.send(LATENCY, Parcel::Up { from: who, connection, frame });
+        match death {
+            None => person.show(output.events),
+            Some(death) => {
+                person.fall(death);
+                self.send(RECOVERY, Parcel::Start(who));
+            }
         }
     }
 
-    fn serve(&mut self, from: Who, frame: ToServer) {
+    fn serve(&mut self, from: Who, connection: u64, frame: ToServer) {
         let ToServer { id, request } = frame;
         self.note_sealed(from, &request);
-        if let Some(answer) = self.liar.instead(from, &request) {
-            return self.push(from, ToClient::Answer { id, answer });
+        let answer =
+            |answer| Parcel::Down { to: from, connection, frame: ToClient::Answer { id, answer } };
+        if let Some(lie) = self.liar.instead(from, &request) {
+            return self.send(LATENCY, answer(lie));
         }
         let now = UnixMillis(self.now.saturating_add_signed(self.server_skew));
         let who = self.person(from).identity.clone();
-        let Outcome { answer, publish, tail } = self.server.relay.handle(&who, &request, now);
+        let outcome = self.server.relay.handle(&who, &request, now);
         self.server.relay.flush().unwrap();
-        let answer: Said = self.liar.answer(from, &request, answer);
-        self.push(from, ToClient::Answer { id, answer });
-        if let Some(tail) = tail {
+        let said: Said = self.liar.answer(from, &request, outcome.answer);
+        self.send(LATENCY, answer(said));
+        if let Some(tail) =
+            outcome.tail.filter(|_| self.person(from).connection == Some(connection))
+        {
             self.person_mut(from).tails.insert(tail.log);
             for (seq, entry) in self.server.entries(&tail.log, tail.after) {
                 let frame = ToClient::Entry { log: tail.log, seq, entry: Blob(entry) };
                 self.push_lying(from, frame);
             }
         }
-        if let Some(publish) = publish {
+        if let Some(publish) = outcome.publish {
             self.publish(&publish);
         }
     }
@@ -397,12 +413,6 @@ impl World {
         let before = self.sealed.insert(key, entry.0.clone());
         let once = before.is_none_or(|before| before == entry.0);
         assert!(once || !self.holds_keys_single, "a key seals twice: {:?}", message.header);
-    }
-}
-
-impl World {
-    pub(crate) fn dies(&mut self, who: Who, step: usize, death: Death) {
-        self.person_mut(who).death = Some((step, death));
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Event<'a> {
     Disconnected { name: &'a Name, peer: SocketAddr, reason: &'a str },
     /// A connection that came to nothing.
     Refused { peer: SocketAddr, reason: &'a str },
-    /// A certificate was issued.
+    /// A certificate was issued; `index` is its place in the transparency log, from 0.
     Enrolled { name: &'a Name, peer: SocketAddr, index: u64 },
     /// The last line.
     Stopped,
@@ -33,7 +33,10 @@ impl fmt::Display for Event<'_> {
                 write!(f, "disconnected  {name}  {peer}  {reason}")
             }
             Self::Refused { peer, reason } => write!(f, "refused  {peer}  {reason}"),
-            Self::Enrolled { name, peer, index } => write!(f, "enrolled  {name}  {peer}  #{index}"),
+            Self::Enrolled { name, peer, index } => {
+                // People count from one, here as at the device.
+                write!(f, "enrolled  {name}  {peer}  #{}", index.saturating_add(1))
+            }
             Self::Stopped => f.write_str("stopped"),
         }
     }
@@ -85,7 +88,7 @@ mod tests {
                 "disconnected  bob  10.0.0.1:5  gone",
             ),
             (Event::Refused { peer, reason: "no" }, "refused  10.0.0.1:5  no"),
-            (Event::Enrolled { name: &name, peer, index: 3 }, "enrolled  bob  10.0.0.1:5  #3"),
+            (Event::Enrolled { name: &name, peer, index: 3 }, "enrolled  bob  10.0.0.1:5  #4"),
             (Event::Stopped, "stopped"),
         ] {
             assert_eq!(event.to_string(), line);

@@ -152,7 +152,9 @@ impl Hub {
         let len = feed.recent().push(publish);
         self.oldest.push_back((Arc::downgrade(&feed), len));
         self.bytes = self.bytes.saturating_add(len);
-        self.changed.push(feed);
+        if !self.changed.iter().any(|other| Arc::ptr_eq(other, &feed)) {
+            self.changed.push(feed);
+        }
         self.drop_old();
     }
 

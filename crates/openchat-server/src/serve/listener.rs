@@ -82,7 +82,23 @@ fn start(server: &Arc<Server>, alive: &mpsc::Sender<()>, tcp: TcpStream, peer: S
     });
 }
 
+/// Any error but those that IPv4 would meet as well.
 fn is_without_ipv6(listen: SocketAddr, error: &io::Error) -> bool {
     let any = listen.ip() == IpAddr::from([0; 16]);
     any && !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_host_without_ipv6_falls_back_to_ipv4() {
+        let any = "[::]:1".parse().unwrap();
+        let without = io::Error::from_raw_os_error(97);
+        assert!(is_without_ipv6(any, &without));
+        assert!(!is_without_ipv6(any, &io::ErrorKind::AddrInUse.into()));
+        assert!(!is_without_ipv6("[::1]:1".parse().unwrap(), &without));
+        assert!(!is_without_ipv6("0.0.0.0:1".parse().unwrap(), &without));
+    }
 }

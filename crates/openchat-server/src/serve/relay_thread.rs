@@ -67,6 +67,11 @@ enum Decided {
 pub(crate) struct Jobs(mpsc::Sender<Job>);
 
 impl Jobs {
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Job>) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        (Self(sender), queue)
+    }
+
     /// Whether the relay still takes jobs.
     pub(crate) async fn put(&self, job: Job) -> bool {
         self.0.send(job).await.is_ok()
@@ -92,14 +97,14 @@ pub(crate) fn spawn(
     members: Arc<Members>,
     known: u64,
 ) -> io::Result<(Jobs, End)> {
-    let (jobs, queue) = mpsc::channel(QUEUE);
+    let (jobs, queue) = Jobs::channel();
     let (ended, end) = oneshot::channel();
     let thread = RelayThread { relay, hub: Hub::default(), members, known };
     thread::Builder::new().name("relay".to_owned()).spawn(move || {
         // Nobody to tell means that the process ends already.
         let _ = ended.send(thread.run(queue));
     })?;
-    Ok((Jobs(jobs), end))
+    Ok((jobs, end))
 }
 
 struct RelayThread {
@@ -235,5 +240,56 @@ impl Decided {
             }
             Self::Invite(_, reply) => Self::Invite(Err(error.clone()), reply),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openchat_wire::{Blob, Seq, frame::FrameDecoder, limits::MAX_QUEUE_BYTES};
+    use tokio::sync::Semaphore;
+
+    fn decoded(frame: &[u8]) -> ToClient {
+        let mut decoder = FrameDecoder::new(10_000_000);
+        decoder.push(frame);
+        decoder.next_frame().unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_finds_no_room_is_to_be_asked_for_again() {
+        let mailbox = Mailbox::default();
+        let large = || {
+            let entries = vec![(Seq(1), Blob(vec![0; MAX_QUEUE_BYTES]))];
+            Ok(Answer::Entries { entries, complete: true })
+        };
+        let first = fitting(&mailbox, 1, large());
+        assert!(matches!(decoded(&first), ToClient::Answer { id: 1, answer: Ok(_) }));
+        let window = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        mailbox.put(Letter::Answer(first, window));
+        let second = decoded(&fitting(&mailbox, 2, large()));
+        let paced = Err(Refusal::Paced { retry_ms: RETRY_MS });
+        assert_eq!(second, ToClient::Answer { id: 2, answer: paced });
+        let small = decoded(&fitting(&mailbox, 3, Ok(Answer::Appended(Seq(9)))));
+        assert_eq!(small, ToClient::Answer { id: 3, answer: Ok(Answer::Appended(Seq(9))) });
+    }
+
+    #[test]
+    fn a_batch_takes_what_waits_and_no_more_than_its_share() {
+        let (sender, mut queue) = mpsc::channel(1_000);
+        for _ in 0..300 {
+            sender.try_send(Job::Stop).unwrap();
+        }
+        assert_eq!(waiting(Job::Stop, &mut queue).len(), MAX_BATCH);
+        assert_eq!(waiting(Job::Stop, &mut queue).len(), 300 + 2 - MAX_BATCH);
+    }
+
+    #[test]
+    fn of_a_lost_batch_nothing_is_told_but_that_it_failed() {
+        let window = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let outcome = Outcome { answer: Ok(Answer::Appended(Seq(1))), publish: None, tail: None };
+        let decided = Decided::Request { mailbox: Arc::default(), id: 1, outcome, window };
+        let Decided::Request { outcome, .. } = decided.lost(&StoreError::Full) else { panic!() };
+        assert_eq!(outcome.answer, Err(Refusal::Internal));
+        assert!(outcome.publish.is_none() && outcome.tail.is_none());
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         connection::{linger, refuse},
         mailbox::{Mailbox, Parting},
         refusal::Refused,
-        relay_thread::{Asked, Job},
+        relay_thread::{Asked, Job, Jobs},
         writer,
     },
 };
@@ -68,10 +68,7 @@ impl Ended {
         match self {
             Self::Malformed(_) => Parting::Saying(Goodbye::Malformed),
             Self::Stopping => Parting::Saying(Goodbye::ShuttingDown),
-            Self::Stalled => Parting::Saying(Goodbye::TooSlow),
-            Self::Closed | Self::Lost(_) | Self::Silent | Self::Failed | Self::Parted => {
-                Parting::Silent
-            }
+            _ => Parting::Silent,
         }
     }
 }
@@ -124,7 +121,7 @@ async fn talk(
     let mut writer = pin!(writer::run(output, mailbox, &server.readers));
     let ended = tokio::select! {
         ended = &mut writer => return ended,
-        ended = read(server, &mut input, who, mailbox) => ended,
+        ended = read(&server.jobs, &mut input, who, mailbox) => ended,
         () = server.phase.draining() => Ended::Stopping,
     };
     if matches!(ended, Ended::Stopping) {
@@ -144,7 +141,7 @@ async fn talk(
 
 /// Takes requests until there are no more.
 async fn read(
-    server: &Server,
+    jobs: &Jobs,
     input: &mut (impl AsyncRead + Unpin),
     who: &Arc<Identity>,
     mailbox: &Arc<Mailbox>,
@@ -171,7 +168,7 @@ async fn read(
                 return Ended::Failed;
             };
             let (who, mailbox) = (Arc::clone(who), Arc::clone(mailbox));
-            if !server.jobs.put(Job::Request(Asked { who, mailbox, frame, window })).await {
+            if !jobs.put(Job::Request(Asked { who, mailbox, frame, window })).await {
                 return Ended::Stopping;
             }
         }
@@ -232,6 +229,47 @@ impl Drop for Seat<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openchat_wire::{Fingerprint, GroupId, Seq};
+
+    fn bob() -> Arc<Identity> {
+        let fingerprint = Fingerprint([1; 32]);
+        Arc::new(Identity { name: "bob".parse().unwrap(), fingerprint })
+    }
+
+    fn frames(request: &Request) -> Vec<u8> {
+        let frame = |id| to_frame(&ToServer { id, request: request.clone() });
+        (0..1_000).flat_map(frame).collect()
+    }
+
+    /// How many requests are under way when none is answered.
+    async fn under_way(request: Request) -> usize {
+        let (jobs, mut queue) = Jobs::channel();
+        let (mut theirs, mut ours) = tokio::io::duplex(1_000_000);
+        theirs.write_all(&frames(&request)).await.unwrap();
+        let (who, mailbox) = (bob(), Arc::default());
+        let reading = read(&jobs, &mut ours, &who, &mailbox);
+        assert!(timeout(Duration::from_secs(1), reading).await.is_err());
+        let mut asked = Vec::new();
+        while let Ok(job) = queue.try_recv() {
+            asked.push(job);
+        }
+        asked.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_does_not_take_answers_is_not_heard() {
+        assert_eq!(under_way(Request::Ping).await, usize::from(WINDOW));
+        let read = Request::ReadCommits { log: GroupId([1; 32]), after: Seq(0) };
+        assert_eq!(under_way(read).await, 1, "its answer may be large");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_given_up() {
+        let (jobs, _queue) = Jobs::channel();
+        let (_theirs, mut ours) = tokio::io::duplex(10);
+        let ended = read(&jobs, &mut ours, &bob(), &Arc::default()).await;
+        assert!(matches!(ended, Ended::Silent));
+    }
 
     #[test]
     fn a_person_has_so_many_connections_and_gets_them_back() {

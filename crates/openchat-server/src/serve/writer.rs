@@ -1,4 +1,4 @@
-//! The writing half of a session: answers first, then a piece of each tail in turn.
+//! The writing half of a session: answers first, then what the tails have, in turn.
 
 use crate::serve::{
     feed::{Found, Tail},
@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Bytes of one tail before it is another's turn, and before new answers are looked for.
+/// Bytes of one tail before it is another's turn, and of all before new answers are looked for.
 const PIECE: usize = 64 * 1024;
 
 /// Writes for a session until the connection ends; returns why it did.
@@ -57,7 +57,7 @@ struct Piece {
 }
 
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
-    /// All answers, and a piece of one tail.
+    /// All answers, and a piece of what the tails have.
     async fn turn(&mut self, mail: Mail) -> Result<(), Ended> {
         let mut piece = Piece::default();
         for letter in mail.letters {
@@ -74,7 +74,9 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
             }
         }
         mail.changed.into_iter().for_each(|log| self.is_ready(log));
-        if let Some(log) = self.ready.pop_front() {
+        while piece.bytes.len() < PIECE
+            && let Some(log) = self.ready.pop_front()
+        {
             self.follow(log, &mut piece.bytes).await?;
         }
         self.write(&piece.bytes).await?;

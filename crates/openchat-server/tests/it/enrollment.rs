@@ -28,7 +28,7 @@ async fn a_newcomer_gets_a_certificate_and_everything_to_check_it() {
     let head = UnverifiedHead::decode(&enrolled.head.0).unwrap();
     let head = head.verify(&keys.log_key, &keys.log_id).unwrap();
     assert_eq!((enrolled.index, head.size), (0, 1));
-    assert!(server.line("enrolled  bob  127.0.0.1:").ends_with("  #0"));
+    assert!(server.line("enrolled  bob  127.0.0.1:").ends_with("  #1"));
 }
 
 #[tokio::test]

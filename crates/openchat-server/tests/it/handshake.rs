@@ -183,6 +183,19 @@ async fn what_is_not_tls_is_refused_and_never_shown() {
 }
 
 #[tokio::test]
+async fn whoever_does_nothing_is_sent_away_after_ten_seconds() {
+    let server = Server::start();
+    let began = Instant::now();
+    let mut idle = server.tcp().await;
+    let _newcomer = server.connect_to_enroll().await;
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0);
+    let refused = server.lines("refused", 2).concat();
+    assert!(refused.contains("no handshake within 10 s"), "{refused}");
+    assert!(refused.contains("no request to enroll within 10 s"), "{refused}");
+    assert!((10..13).contains(&began.elapsed().as_secs()));
+}
+
+#[tokio::test]
 async fn idle_and_half_handshakes_hold_up_nobody() {
     let server = Server::start();
     let bob = server.enroll("bob").await;
