@@ -43,6 +43,9 @@ impl Conversation {
 
     /// The relay knows, or does not know, a group of this name.
     pub(crate) fn found(&mut self, now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
+        if self.stage != Stage::Finding {
+            return;
+        }
         match answer {
             Ok(Answer::Group(id)) => self.enter(now, *id),
             Err(Refusal::NotFound) => self.intend(now, Intent::Create),
@@ -192,7 +195,7 @@ impl Conversation {
 
     /// Waits a little for somebody's rejoin to bring this device back, then rejoins itself.
     pub(crate) fn come_back_if_left_behind(&mut self, now: &mut Now<'_>) {
-        if self.group.as_ref().is_some_and(Group::is_left_behind) && !self.progress.cloned {
+        if self.may_rejoin() {
             self.timers.rejoin(now.time, now.rng);
         } else {
             self.timers.rejoin_at = None;
@@ -224,9 +227,7 @@ impl Conversation {
             Intent::Create => self.stage == Stage::Finding,
             Intent::Join => matches!(self.stage, Stage::Reading { complete: true }),
             Intent::Update => self.may_heal(),
-            Intent::Rejoin => {
-                self.group.as_ref().is_some_and(Group::is_left_behind) && !self.progress.cloned
-            }
+            Intent::Rejoin => self.may_rejoin(),
         }
     }
 
@@ -290,7 +291,8 @@ impl Conversation {
                 self.expect(now, seq);
                 self.read_on(now);
             }
-            (Err(Refusal::Conflict { .. }), Stage::Joining) => {
+            (Err(Refusal::Conflict { seq, .. }), Stage::Joining) => {
+                self.expect(now, seq);
                 // Others are joining too: read what they did, but not all at the same moment.
                 self.stage = Stage::Reading { complete: false };
                 self.timers.lost_race(now.time, now.rng);
@@ -410,6 +412,13 @@ impl Conversation {
             Stage::Joining => self.read_on(now),
             _ => self.start(now),
         }
+    }
+
+    /// Whether this device has to come back, and has not tried already: a second rejoin would
+    /// replace the secrets of the first, which the log may be about to show.
+    fn may_rejoin(&self) -> bool {
+        let Some(group) = &self.group else { return false };
+        group.is_left_behind() && group.pending().is_none() && !self.progress.cloned
     }
 
     /// Whether this device could renew its keys right now.

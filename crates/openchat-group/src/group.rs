@@ -78,7 +78,7 @@ pub enum CommitOutcome {
 /// What a valid commit means for this device's secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// This device has no seat; it watches.
+    /// This device has no seat, or has lost the secrets that go with it: it watches.
     Watched,
     /// This device's own pending commit is in the log.
     Own,

@@ -3,11 +3,17 @@
 use openchat_crypto::{Label, PublicKey, Signature, Tag, hash};
 use openchat_wire::{
     Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, Slot, decode,
-    encode, limits::MAX_COMMIT,
+    encode,
+    limits::{MAX_COMMIT, MAX_MEMBERS},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::tree::NodeIndex;
+
+/// Operations of one commit: a creation may come to list all its members, one each. The shortest
+/// takes one byte as it travels and 200 in memory, so that without this limit a commit of
+/// [`MAX_COMMIT`] bytes would take half a gigabyte before anybody has looked at its signature.
+const MAX_OPERATIONS: usize = MAX_MEMBERS;
 
 /// A commit in the log: its signed bytes C, the confirmation tag, the author's signature over
 /// `C ‖ tag`. Nothing in it is verified until [`crate::Roster::check`] has returned a transition.
@@ -62,7 +68,9 @@ pub struct Commit {
     pub interim: Digest,
     /// The author's last log entry and log hash when it was made. Never judged for validity.
     pub seen: Seen,
-    /// What is done, in the order of `docs/protocol.md` §4.2.
+    /// What is done, in the order of `docs/protocol.md` §4.2. More than [`MAX_MEMBERS`] don't
+    /// decode.
+    #[serde(deserialize_with = "bounded_operations")]
     pub operations: Vec<Operation>,
     /// New keys of leaves, by slot.
     pub leaves: Vec<(Slot, PublicKey)>,
@@ -169,4 +177,28 @@ pub struct Wrap {
     pub epoch: Epoch,
     /// `w_j = s xor Expand(…)`: 32 bytes that look random to everybody else.
     pub wrapped: Digest,
+}
+
+/// C1: at most [`MAX_OPERATIONS`], however many bytes there are.
+fn bounded_operations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Operation>, D::Error> {
+    struct Bounded;
+    impl<'de> de::Visitor<'de> for Bounded {
+        type Value = Vec<Operation>;
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a list of operations")
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut operations = Vec::new();
+            while let Some(operation) = list.next_element()? {
+                if operations.len() == MAX_OPERATIONS {
+                    return Err(de::Error::custom("too many operations"));
+                }
+                operations.push(operation);
+            }
+            Ok(operations)
+        }
+    }
+    deserializer.deserialize_seq(Bounded)
 }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 pub struct Server {
     place: TempDir,
     address: String,
+    options: &'static [&'static str],
     process: Option<Child>,
 }
 
@@ -25,10 +26,19 @@ impl Server {
     /// If either fails.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with further options of `openchat-server run`.
+    ///
+    /// # Panics
+    /// If either fails.
+    #[must_use]
+    pub fn start_with(options: &'static [&'static str]) -> Self {
         // With a space, because people have such paths.
         let place = tempfile::Builder::new().prefix("openchat test ").tempdir();
         let place = place.expect("a temporary place");
-        let mut server = Self { place, address: "127.0.0.1:0".to_owned(), process: None };
+        let mut server = Self { place, address: "127.0.0.1:0".to_owned(), options, process: None };
         let _ = run(server.command().args(["init-ca", "--org", "Test"]));
         server.run();
         server
@@ -43,6 +53,7 @@ impl Server {
         let mut process = self
             .command()
             .args(["run", "--listen", &self.address])
+            .args(self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.open_console())

@@ -1,10 +1,13 @@
 //! A device that runs twice, and devices that have lost what they knew.
 
 use crate::{
+    answers::is_commit,
+    liar::Instead,
     vault::Vault,
     world::{HOUR, MINUTE, SECOND, Who, World},
 };
 use openchat_engine::{AlarmCode, Key};
+use openchat_wire::relay::{Refusal, Request};
 
 /// `Kind::Secrets` and `Kind::Ratchets` as they are stored: numbers are for ever.
 const SECRETS: u8 = 3;
@@ -122,6 +125,30 @@ fn lost_secrets_alone_come_back_by_a_rejoin() {
 #[test]
 fn lost_message_keys_come_back_by_a_rejoin() {
     loses(65, |key| key.kind == RATCHETS);
+}
+
+#[test]
+fn a_slow_network_makes_no_device_rejoin_against_itself() {
+    for seed in 670..680 {
+        let (mut world, all) = World::with(seed, &["alice", "bob"]);
+        let (alice, bob) = (all[0], all[1]);
+        world.kill(bob);
+        world.person_mut(bob).vault.records.retain(|key, _| key.kind != SECRETS);
+        world.latency = 1_500;
+        let mut denials = 2;
+        world.liar = Box::new(Instead(move |who, request: &Request| {
+            let fails = who == bob && denials > 0 && is_commit(request);
+            denials -= usize::from(fails);
+            fails.then_some(Err(Refusal::Internal))
+        }));
+        world.start(bob);
+        world.run(MINUTE);
+        world.say(bob, "back");
+        world.run(MINUTE);
+        world.assert_no_alarms();
+        assert_eq!(world.person(alice).texts(), ["back"]);
+        assert_eq!(world.commits(), 3, "one rejoin");
+    }
 }
 
 #[test]

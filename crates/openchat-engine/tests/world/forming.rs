@@ -76,7 +76,7 @@ fn messages_outlive_twenty_commits_that_race_with_them() {
     while !late.iter().all(|who| world.is_ready(*who)) {
         world.say(all[1], "bob writes meanwhile");
         world.say(all[2], "carol writes meanwhile");
-        world.run(50);
+        world.run(250);
     }
     world.say(all[0], "written while away");
     world.connect(all[0]);

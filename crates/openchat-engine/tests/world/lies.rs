@@ -3,13 +3,16 @@
 
 use crate::{
     forge::{Fault, Forger, current_head},
-    liar::{Edit, Fork, Honest, Pushes},
+    liar::{Answers, Edit, Fork, Honest, Pushes},
     world::{MINUTE, SECOND, Who, World},
 };
 use openchat_crypto::IdentityKey;
 use openchat_engine::AlarmCode;
-use openchat_roster::LogEntry;
-use openchat_wire::{Seq, Slot, relay::ToClient};
+use openchat_roster::{CommitEntry, Heartbeat, LogEntry, Seen, SignedHeartbeat};
+use openchat_wire::{
+    Blob, Digest, Epoch, Seq, Slot,
+    relay::{Answer, Request, ToClient},
+};
 use std::collections::BTreeSet;
 
 const ALICE: Who = Who(0);
@@ -343,4 +346,123 @@ fn a_message_that_the_relay_acknowledges_and_does_not_log_is_an_alarm() {
     world.run(SECOND);
     assert_eq!(world.queued(BOB), 0);
     assert!(world.person(BOB).texts().contains(&"lost?".to_owned()));
+}
+
+#[test]
+fn a_commit_of_no_known_kind_stops_the_group_before_it_does_harm() {
+    let unknown = |entry: &[u8]| {
+        let Ok(LogEntry::Commit(commit)) = LogEntry::decode(entry) else { panic!("a commit") };
+        let mut bytes = commit.commit.0.clone();
+        bytes.truncate(200);
+        LogEntry::Commit(CommitEntry { commit: Blob(bytes), ..commit }).to_bytes()
+    };
+    let edit = at(0, move |seq, entry| vec![(seq, unknown(&entry))]);
+    let mut world = lied_to(84, &[BOB], edit);
+    let erin = world.enroll("erin");
+    world.start(erin);
+    world.run(2 * SECOND);
+    world.say(erin, "hello");
+    world.run(SECOND);
+    assert_eq!(world.alarms(BOB), [AlarmCode::UnknownEntry]);
+    // A program that knows the kind, or an honest relay, goes on from there.
+    world.liar = Box::new(Honest);
+    world.forget_events();
+    world.kill(BOB);
+    world.start(BOB);
+    world.run(SECOND);
+    assert_eq!(world.person(BOB).texts().last().unwrap(), "hello");
+    world.assert_no_alarms();
+}
+
+/// Changes the commits that a newcomer reads.
+fn newcomer_reads(seed: u64, change: fn(&mut Vec<(Seq, Blob)>)) {
+    let (mut world, _) = World::with(seed, &["alice", "bob", "carol"]);
+    let dave = world.enroll("dave");
+    world.liar = Box::new(Answers(move |who, request: &Request, answer| match (request, answer) {
+        (Request::ReadCommits { .. }, Ok(Answer::Entries { mut entries, complete }))
+            if who == dave =>
+        {
+            if entries.len() == 3 {
+                change(&mut entries);
+            }
+            Ok(Answer::Entries { entries, complete })
+        }
+        (_, answer) => answer,
+    }));
+    world.start(dave);
+    world.run(MINUTE);
+    let alarms = world.alarms(dave);
+    let right = [AlarmCode::InvalidCommit, AlarmCode::UnknownEntry, AlarmCode::ReceiptMismatch];
+    assert!(alarms.iter().any(|code| right.contains(code)), "{alarms:?}");
+    assert!(alarms.len() < 6, "{alarms:?}");
+    assert!(world.person(dave).requests < 300);
+    assert!(!world.is_ready(dave));
+    // An honest relay makes it good.
+    world.liar = Box::new(Honest);
+    world.kill(dave);
+    world.start(dave);
+    assert!(world.run_until(MINUTE, |world| world.is_ready(dave)));
+    world.say(dave, "in at last");
+    world.run(SECOND);
+    assert_eq!(world.person(ALICE).texts(), ["in at last"]);
+}
+
+#[test]
+fn a_newcomer_is_shown_commits_without_one_of_them() {
+    newcomer_reads(85, |entries| {
+        entries.remove(1);
+    });
+}
+
+#[test]
+fn a_newcomer_is_shown_commits_in_another_order() {
+    newcomer_reads(86, |entries| entries.swap(1, 2));
+}
+
+#[test]
+fn a_newcomer_is_shown_an_edited_commit() {
+    newcomer_reads(87, |entries| {
+        let last = entries[1].1.0.len() - 1;
+        entries[1].1.0[last] ^= 1;
+    });
+}
+
+#[test]
+fn a_newcomer_is_not_shown_the_newest_commits() {
+    let (mut world, _) = World::with(88, &["alice", "bob", "carol"]);
+    let dave = world.enroll("dave");
+    world.liar = Box::new(Answers(move |who, request: &Request, answer| match (request, answer) {
+        (Request::ReadCommits { .. }, Ok(Answer::Entries { mut entries, complete }))
+            if who == dave =>
+        {
+            entries.retain(|(seq, _)| seq.0 < 3);
+            Ok(Answer::Entries { entries, complete })
+        }
+        (_, answer) => answer,
+    }));
+    world.start(dave);
+    world.run(MINUTE);
+    assert!(!world.is_ready(dave));
+    assert!(world.alarms(dave).contains(&AlarmCode::HeldBack), "{:?}", world.alarms(dave));
+    assert!(world.alarms(dave).len() < 6, "{:?}", world.alarms(dave));
+}
+
+#[test]
+fn a_member_who_invents_a_place_does_not_hide_what_is_held_back() {
+    let (mut world, _) = World::with(89, &["alice", "bob", "carol"]);
+    let log = world.general();
+    let key = IdentityKey::from_pkcs8(&world.person(CAROL).key).unwrap();
+    let seen = Seen { seq: Seq(u64::MAX), log_hash: Digest([0; 32]) };
+    let author = key.fingerprint();
+    let beat = Heartbeat { author, group: log, epoch: Epoch(1), interim: Digest([0; 32]), seen };
+    let beat = SignedHeartbeat::sign(&beat, &key).to_bytes();
+    world.append(CAROL, &Request::Heartbeat { log, beat });
+    world.run(SECOND);
+    world.say(ALICE, "shown");
+    world.run(SECOND);
+    world.forget_events();
+    lie(&mut world, &[BOB], Box::new(|_, _, _| Vec::new()));
+    world.say(ALICE, "held back");
+    world.run(5 * MINUTE);
+    assert!(world.alarms(BOB).contains(&AlarmCode::HeldBack));
 }

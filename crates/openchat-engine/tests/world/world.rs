@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 /// When worlds begin: 2026-07-01.
 pub(crate) const START: u64 = 1_782_864_000_000;
 
-/// One way over a wire.
+/// One way over a wire, if a test says nothing else.
 const LATENCY: u64 = 20;
 
 /// From a device's death to its next start.
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) people: Vec<Person>,
     pub(crate) liar: Box<dyn Lies>,
+    /// One way over a wire.
+    pub(crate) latency: u64,
     /// What the server's clock shows beyond the true time.
     pub(crate) server_skew: i64,
     /// Sealed entries that were ever offered to the relay, by the key that must be theirs alone.
@@ -68,6 +70,7 @@ impl World {
             server,
             people: Vec::new(),
             liar: Box::new(Honest),
+            latency: LATENCY,
             server_skew: 0,
             sealed: BTreeMap::new(),
             holds_keys_single: true,
@@ -335,7 +338,7 @@ impl World {
         if let Some(connection) = person.connection.filter(|_| sends) {
             person.requests += output.requests.len();
             for frame in output.requests {
-                self.send(LATENCY, Parcel::Up { from: who, connection, frame });
+                self.send(self.latency, Parcel::Up { from: who, connection, frame });
             }
         }
         let person = &mut self.people[who.0];
@@ -354,14 +357,14 @@ impl World {
         let answer =
             |answer| Parcel::Down { to: from, connection, frame: ToClient::Answer { id, answer } };
         if let Some(lie) = self.liar.instead(from, &request) {
-            return self.send(LATENCY, answer(lie));
+            return self.send(self.latency, answer(lie));
         }
         let now = UnixMillis(self.now.saturating_add_signed(self.server_skew));
         let who = self.person(from).identity.clone();
         let outcome = self.server.relay.handle(&who, &request, now);
         self.server.relay.flush().unwrap();
         let said: Said = self.liar.answer(from, &request, outcome.answer);
-        self.send(LATENCY, answer(said));
+        self.send(self.latency, answer(said));
         if let Some(tail) =
             outcome.tail.filter(|_| self.person(from).connection == Some(connection))
         {
@@ -400,7 +403,7 @@ impl World {
 
     pub(crate) fn push(&mut self, to: Who, frame: ToClient) {
         if let Some(connection) = self.person(to).connection {
-            self.send(LATENCY, Parcel::Down { to, connection, frame });
+            self.send(self.latency, Parcel::Down { to, connection, frame });
         }
     }
 

@@ -173,3 +173,19 @@ fn a_fresh_commit_replaces_a_pending_one() {
     world.act(1, Act::Rejoin);
     world.assert_all_talk();
 }
+
+/// A commit that was given up after the relay had refused it stands in the log all the same.
+#[test]
+fn a_commit_that_was_given_up_is_taken_up_when_the_log_shows_it() {
+    for act in [Act::Update, Act::Rejoin] {
+        let mut world = World::new(10, 3, 0);
+        let first = world.devices[1].make(act).unwrap();
+        let given_up = world.devices[1].group.drop_pending().unwrap();
+        assert_eq!(world.devices[1].group.pending(), None);
+        let second = world.devices[1].make(Act::Update).unwrap();
+        world.devices[1].group.take_up(given_up);
+        assert_eq!(world.publish(first)[1].effect(), Effect::Own);
+        world.assert_refused(&second, &invalid(CommitFault::Place));
+        world.assert_all_talk();
+    }
+}

@@ -173,6 +173,21 @@ fn the_hedge_keeps_a_leaf_secret_when_random_numbers_are_known() {
 }
 
 #[test]
+fn diagnostics_show_no_secret() {
+    let mut world = World::new(9, 2, 0);
+    world.devices[0].make(Act::Update).unwrap();
+    let secrets = SecretsView::of(&world.devices[0].group);
+    let shown = format!("{:?}{:#?}", world.devices[0].group, world.devices[0].group);
+    for secret in [&secrets.leaf, &secrets.init, &secrets.hedge] {
+        let bytes = secret.expose();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{:?}", &bytes[..8]);
+        assert!(!shown.to_lowercase().contains(&hex[..16]));
+        assert!(!shown.contains(list.trim_matches(['[', ']'])));
+    }
+}
+
+#[test]
 fn who_never_had_a_seat_has_no_keys() {
     let mut world = World::new(8, 3, 1);
     let entry = world.devices[0].seal("for members").unwrap();

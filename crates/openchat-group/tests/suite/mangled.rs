@@ -2,6 +2,8 @@
 
 use openchat_roster::LogEntry;
 
+use proptest::prelude::*;
+
 use crate::kit::{Act, Event, World};
 
 /// Every entry that differs from `bytes` in one bit; or by its length.
@@ -84,4 +86,41 @@ fn an_entry_of_another_version_or_kind() {
         assert!(LogEntry::decode(&other).is_err());
     }
     assert!(LogEntry::decode(&[]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Pieces of real entries, cut and joined at random: nothing panics, nothing counts.
+    #[test]
+    fn pieces_of_entries(
+        kind in 0_usize..4,
+        edits in proptest::collection::vec((0_usize..2_000, 0_usize..40, any::<Vec<u8>>()), 1..4),
+    ) {
+        let mut world = World::new(5, 3, 0);
+        world.act(0, Act::Update);
+        let entry = match kind {
+            0 => world.devices[2].make(Act::Update).unwrap(),
+            1 => world.devices[2].make(Act::Rejoin).unwrap(),
+            2 => world.devices[2].seal("hello").unwrap(),
+            _ => world.devices[2].notice(),
+        };
+        let mut bytes = entry.clone();
+        for (at, length, with) in edits {
+            let at = at % (bytes.len() + 1);
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at..end, with);
+        }
+        if bytes != entry {
+            let device = &mut world.devices[1];
+            let before = device.snapshot();
+            let event = device.judge(&bytes);
+            prop_assert!(event.is_refusal(), "{:?}", event);
+            prop_assert_eq!(device.snapshot(), before);
+        }
+    }
 }

@@ -61,6 +61,9 @@ impl Stage {
     fn refuses_entry(&mut self, fault: CommitFault, entry: &[u8]) {
         assert_ne!(entry, self.honest, "not an attack");
         self.world.assert_refused(entry, &invalid(fault));
+        // From one's own store the signature alone is taken on trust.
+        let replayed = self.world.roster().replay(&commit_of(entry)).err();
+        assert_eq!(replayed, Some(fault).filter(|fault| *fault != CommitFault::Signature));
     }
 
     /// The honest commit is taken, and everybody talks.
@@ -103,6 +106,15 @@ fn c1_other_encodings() {
     assert_eq!(bytes[before_operations], 0, "no operations");
     bytes.splice(before_operations..=before_operations, [1, 4]);
     stage.refuses_bytes(malformed, bytes);
+    // Points that are none, or in another form: not on the curve, compressed, the identity.
+    let at = good.len() - 33 - 65;
+    let external = stage.commit.external;
+    assert_eq!(good[at..at + 65], external.as_bytes()[..]);
+    for (byte, value) in [(at, 2), (at, 3), (at, 0), (at + 64, good[at + 64] ^ 1), (at + 1, 0xff)] {
+        let mut bytes = good.clone();
+        bytes[byte] = value;
+        stage.refuses_bytes(malformed, bytes);
+    }
     let too_long = DecodeError::TooLong { len: MAX_COMMIT + 1, max: MAX_COMMIT };
     stage.refuses_bytes(CommitFault::Encoding(too_long), vec![0; MAX_COMMIT + 1]);
     stage.accepts();

@@ -42,7 +42,7 @@ fn one_of_64_commits_on_an_epoch_counts() {
 /// The losers draw afresh on top of the winner until all have had their turn.
 #[test]
 fn all_who_race_get_in() {
-    let newcomers = 32;
+    let newcomers = 20;
     let mut world = World::new(2, 1, newcomers);
     let mut waiting: Vec<usize> = (1..=newcomers).collect();
     while !waiting.is_empty() {

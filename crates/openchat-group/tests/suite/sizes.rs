@@ -36,7 +36,7 @@ fn members_of_trees_of_1_to_33_agree_and_talk() {
 
 #[test]
 fn everybody_renews_in_trees_of_many_sizes() {
-    for size in [1, 2, 3, 4, 5, 7, 8, 9, 16, 17] {
+    for size in [1, 2, 3, 5, 8, 9, 17] {
         let mut world = World::new(2, size, 0);
         for who in 0..size {
             let act = if who % 3 == 2 { Act::Rejoin } else { Act::Update };

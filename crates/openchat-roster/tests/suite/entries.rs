@@ -1,8 +1,9 @@
 //! Entries of a log: versions, kinds, sizes.
 
-use openchat_roster::{LogEntry, MessageEntry, MessageHeader, NoticeEntry};
+use openchat_roster::{CommitFault, LogEntry, MessageEntry, MessageHeader, NoticeEntry, Operation};
 use openchat_wire::{
-    Blob, DecodeError, Epoch, Generation, MessageId, Slot, limits::MAX_COMMIT, limits::MAX_ENTRY,
+    Blob, DecodeError, Epoch, Generation, MessageId, Slot,
+    limits::{MAX_COMMIT, MAX_ENTRY, MAX_MEMBERS},
 };
 use proptest::prelude::*;
 
@@ -46,6 +47,24 @@ fn the_largest_commit_decodes_and_a_larger_one_does_not() {
     entry.commit = Blob(vec![0; MAX_COMMIT + 1]);
     let too_long = DecodeError::TooLong { len: MAX_COMMIT + 1, max: MAX_COMMIT };
     assert_eq!(entry.view(), Err(too_long));
+}
+
+/// An update takes one byte as an operation and 200 in memory: a commit of nothing else is refused
+/// long before it is all in memory, and with it the rest of what its author's frame could hold.
+#[test]
+fn a_commit_has_no_more_operations_than_a_group_has_members() {
+    let mut scribe = Scribe::new(1, 0);
+    let mut commit = scribe.make(0, Act::Update);
+    commit.operations = vec![Operation::Update; MAX_MEMBERS];
+    let most = scribe.signed(0, &commit);
+    assert_eq!(most.view(), Ok(commit.clone()));
+    assert_eq!(scribe.roster.check(&most).unwrap_err(), CommitFault::Operations);
+    commit.operations.push(Operation::Update);
+    let beyond = scribe.signed(0, &commit);
+    assert_eq!(beyond.view(), Err(DecodeError::Malformed));
+    let fault = CommitFault::Encoding(DecodeError::Malformed);
+    assert_eq!(scribe.roster.check(&beyond).unwrap_err(), fault);
+    scribe.act(0, Act::Update);
 }
 
 #[test]
