@@ -253,9 +253,8 @@ impl Session {
         {
             room = room.saturating_sub(taken);
         }
-        if self.engine.next_deadline().is_some_and(|deadline| deadline <= now()) {
-            self.decide(Input::Tick);
-        }
+        // At every wake-up, not at a deadline: a clock that was set back may have moved it away.
+        self.decide(Input::Tick);
     }
 
     /// Takes what is there already and says how many inputs it was; nothing if nothing is there.

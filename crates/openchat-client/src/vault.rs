@@ -20,7 +20,8 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 const FILE: &str = "vault.db";
@@ -165,6 +166,9 @@ pub enum Survive {
     Kill,
 }
 
+/// Whoever has just been killed, or has just forked, may hold the lock for a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Stands for "no group" in the records' key, where SQL's NULL would not be unique.
 const NO_GROUP: [u8; 32] = [0; 32];
 
@@ -219,10 +223,16 @@ fn make_private_file(path: &Path) -> io::Result<File> {
 fn lock(directory: &Path) -> Result<File, VaultError> {
     let path = directory.join(LOCK);
     let file = make_private_file(&path).map_err(at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(VaultError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(VaultError::File { path, cause }),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(cause)) => return Err(VaultError::File { path, cause }),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(VaultError::InUse(directory.to_owned()));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PATIENCE / 10),
+        }
     }
 }
 

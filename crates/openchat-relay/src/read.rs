@@ -15,6 +15,9 @@ use openchat_wire::{
     relay::{Answer, Receipt, Refusal, SignedReceipt},
 };
 
+/// The check that nobody has seen what is not there: it would make others wait for it in vain.
+const AHEAD: &str = "the heartbeat is ahead of the log";
+
 impl<S: Store> Relay<S> {
     /// Decides about `Request::ReadCommits`.
     pub(crate) fn read_commits(
@@ -84,6 +87,9 @@ impl<S: Store> Relay<S> {
         let heartbeat = group.roster.check_heartbeat(beat)?;
         if heartbeat.author != who.fingerprint {
             return Err(Refusal::Invalid(AUTHOR.to_owned()).into());
+        }
+        if heartbeat.seen.seq > group.tail.seq {
+            return Err(Refusal::Invalid(AHEAD.to_owned()).into());
         }
         let receipt = claim(group, &self.receipt_key);
         let publish = Publish::Heartbeat { log: *log, beat: beat.into(), receipt };

@@ -17,13 +17,17 @@ fn answer(world: &mut World, who: &Person, request: &Request) -> Result<Answer, 
 }
 
 fn beat(member: &Member, author: &Person) -> Blob {
+    beat_at(member, author, member.group.seen().unwrap())
+}
+
+fn beat_at(member: &Member, author: &Person, seen: Seen) -> Blob {
     let roster = member.group.roster();
     let heartbeat = Heartbeat {
         author: author.identity.fingerprint,
         group: *roster.group(),
         epoch: roster.epoch(),
         interim: *roster.interim(),
-        seen: member.group.seen().unwrap(),
+        seen,
     };
     SignedHeartbeat::sign(&heartbeat, &author.key).to_bytes()
 }
@@ -204,6 +208,9 @@ fn heartbeats_are_members_own_and_small() {
     assert_eq!(ask(&alice, log, &Blob(vec![0; MAX_HEARTBEAT + 1])), Refusal::TooLarge);
     assert!(matches!(ask(&alice, log, &outside), Refusal::Invalid(_)), "N2");
     assert!(matches!(ask(&alice, log, &Blob(vec![0; 9])), Refusal::Invalid(_)), "N1");
+    let ahead = Seen { seq: Seq(99), log_hash: Digest([0; 32]) };
+    let ahead = ask(&alice, log, &beat_at(&member, &alice, ahead));
+    assert!(matches!(ahead, Refusal::Invalid(_)), "it would raise alarms at everybody");
     world.join(&bob, log);
     let own_by_bob = world.ask(&bob, &Request::Heartbeat { log, beat: own });
     assert!(matches!(own_by_bob.answer, Err(Refusal::Invalid(_))), "another's");
