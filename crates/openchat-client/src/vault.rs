@@ -169,6 +169,9 @@ pub enum Survive {
 /// Whoever has just been killed, or has just forked, may hold the lock for a moment longer.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Between two looks at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Stands for "no group" in the records' key, where SQL's NULL would not be unique.
 const NO_GROUP: [u8; 32] = [0; 32];
 
@@ -223,15 +226,15 @@ fn make_private_file(path: &Path) -> io::Result<File> {
 fn lock(directory: &Path) -> Result<File, VaultError> {
     let path = directory.join(LOCK);
     let file = make_private_file(&path).map_err(at(&path))?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let begun = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(cause)) => return Err(VaultError::File { path, cause }),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= LOCK_PATIENCE => {
                 return Err(VaultError::InUse(directory.to_owned()));
             }
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PATIENCE / 10),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
         }
     }
 }

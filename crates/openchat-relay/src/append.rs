@@ -121,8 +121,8 @@ impl<S: Store> Relay<S> {
         if commit.epoch != group.roster.epoch() || commit.interim != *group.roster.interim() {
             return Err(conflict(&self.store, offer.log, commit.epoch));
         }
-        let wait = group.joins.wait(offer.now);
-        if joins && wait > 0 {
+        let wait = group.bucket(commit.author, joins).wait(offer.now);
+        if wait > 0 {
             return Err(Refusal::Paced { retry_ms: wait }.into());
         }
         self.transparency.check(commit.head, offer.now)?;
@@ -132,9 +132,7 @@ impl<S: Store> Relay<S> {
         let place = stage(&mut self.store, offer, group.tail, Some(point))?;
         group.roster.apply(transition);
         group.advance(place);
-        if joins {
-            group.joins.take(offer.now);
-        }
+        group.bucket(commit.author, joins).take(offer.now);
         Ok(appended(offer, place))
     }
 

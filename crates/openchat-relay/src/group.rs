@@ -1,7 +1,7 @@
 //! What the relay holds of a group in memory, and how it gets there.
 
 use crate::{
-    pace::Bucket,
+    pace::{Bucket, Pace},
     store::{Limit, Place, Store, StoreError, Which},
 };
 use openchat_roster::{LogEntry, Policy, Roster};
@@ -23,7 +23,9 @@ pub(crate) struct Group {
     /// The newest entry.
     pub(crate) tail: Place,
     /// How many newcomers may still come right now.
-    pub(crate) joins: Bucket,
+    joins: Bucket,
+    /// How often a member may still renew its keys right now; as a rule, nobody is listed.
+    renewals: HashMap<Fingerprint, Bucket>,
     /// The signed claim about [`tail`](Self::tail), once somebody asked for it.
     pub(crate) receipt: Option<SignedReceipt>,
     used: u64,
@@ -32,7 +34,22 @@ pub(crate) struct Group {
 impl Group {
     /// A group as it is behind its newest entry.
     pub(crate) fn new(roster: Roster, tail: Place) -> Self {
-        Self { roster, tail, joins: Bucket::default(), receipt: None, used: 0 }
+        Self {
+            roster,
+            tail,
+            joins: Bucket::new(Pace::JOINS),
+            renewals: HashMap::new(),
+            receipt: None,
+            used: 0,
+        }
+    }
+
+    /// The bucket that a commit of this author takes its token from.
+    pub(crate) fn bucket(&mut self, author: Fingerprint, joins: bool) -> &mut Bucket {
+        if joins {
+            return &mut self.joins;
+        }
+        self.renewals.entry(author).or_insert(Bucket::new(Pace::RENEWALS))
     }
 
     /// Whether this key has a seat.

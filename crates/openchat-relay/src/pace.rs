@@ -1,35 +1,58 @@
-//! How fast a group takes newcomers: a token bucket.
+//! How fast a group takes commits: token buckets.
 
+use core::time::Duration;
 use openchat_wire::{
     UnixMillis,
-    limits::{JOIN_BURST, JOIN_INTERVAL},
+    limits::{JOIN_BURST, JOIN_INTERVAL, RENEWAL_BURST, RENEWAL_INTERVAL},
 };
 
-/// A bucket that holds [`JOIN_BURST`] tokens and gains one every [`JOIN_INTERVAL`].
+/// How many tokens a bucket holds, and how often it gains one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    burst: u32,
+    interval: Duration,
+}
+
+impl Pace {
+    /// Of a group's newcomers.
+    pub(crate) const JOINS: Self = Self { burst: JOIN_BURST, interval: JOIN_INTERVAL };
+    /// Of one member's updates and rejoins.
+    pub(crate) const RENEWALS: Self = Self { burst: RENEWAL_BURST, interval: RENEWAL_INTERVAL };
+}
+
+/// A bucket of tokens.
 ///
 /// It is kept as the one moment at which it will be full: each token taken moves that moment by
 /// an interval, and it may lie at most a bucketful ahead.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
+    pace: Pace,
     full_at: UnixMillis,
 }
 
 impl Bucket {
+    /// A full one.
+    pub(crate) const fn new(pace: Pace) -> Self {
+        Self { pace, full_at: UnixMillis(0) }
+    }
+
     /// Milliseconds until there is a token: 0 is now.
     pub(crate) fn wait(self, now: UnixMillis) -> u32 {
-        let allowed = now.after(JOIN_INTERVAL.saturating_mul(JOIN_BURST.saturating_sub(1)));
+        let Pace { burst, interval } = self.pace;
+        let allowed = now.after(interval.saturating_mul(burst.saturating_sub(1)));
         let wait = self.full_at(now).0.saturating_sub(allowed.0);
         u32::try_from(wait).unwrap_or(u32::MAX)
     }
 
     /// Takes a token, which [`wait`](Self::wait) said there is.
     pub(crate) fn take(&mut self, now: UnixMillis) {
-        self.full_at = self.full_at(now).after(JOIN_INTERVAL);
+        self.full_at = self.full_at(now).after(self.pace.interval);
     }
 
     /// Never more than a bucketful ahead: a clock that was set back closes no group for long.
     fn full_at(self, now: UnixMillis) -> UnixMillis {
-        self.full_at.clamp(now, now.after(JOIN_INTERVAL.saturating_mul(JOIN_BURST)))
+        let Pace { burst, interval } = self.pace;
+        self.full_at.clamp(now, now.after(interval.saturating_mul(burst)))
     }
 }
 
@@ -40,7 +63,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
     fn emptied() -> Bucket {
-        let mut bucket = Bucket::default();
+        let mut bucket = Bucket::new(Pace::JOINS);
         for taken in 0..JOIN_BURST {
             assert_eq!(bucket.wait(NOW), 0, "token {taken}");
             bucket.take(NOW);
@@ -72,7 +95,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_by_years_asks_for_an_interval_of_patience() {
         assert_eq!(u128::from(emptied().wait(UnixMillis(0))), JOIN_INTERVAL.as_millis());
-        assert_eq!(Bucket::default().wait(UnixMillis(0)), 0);
+        assert_eq!(Bucket::new(Pace::JOINS).wait(UnixMillis(0)), 0);
     }
 
     proptest::proptest! {
@@ -80,7 +103,7 @@ mod tests {
         fn no_stretch_of_time_takes_more_than_a_burst_and_its_intervals(
             steps in proptest::collection::vec(0_u64..3_000, 1..400),
         ) {
-            let (mut bucket, mut now) = (Bucket::default(), NOW);
+            let (mut bucket, mut now) = (Bucket::new(Pace::JOINS), NOW);
             let mut taken = Vec::new();
             for step in steps {
                 now.0 += step;

@@ -86,6 +86,14 @@ pub const JOIN_BURST: u32 = 64;
 /// Pace of commits that place newcomers, once the burst is spent.
 pub const JOIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Updates and rejoins that a group takes of one member at once. A device renews once a day; after
+/// faults it may rejoin a few times in a row.
+pub const RENEWAL_BURST: u32 = 8;
+
+/// Pace of one member's updates and rejoins, once the burst is spent: a single member can then not
+/// move the others out of the epoch window, nor outrun their rejoins.
+pub const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Age of the transparency head a commit names when the relay takes it.
 pub const MAX_HEAD_AGE: Duration = Duration::from_mins(10);
 

@@ -8,6 +8,7 @@ use crate::{
 };
 use openchat_crypto::IdentityKey;
 use openchat_engine::AlarmCode;
+use openchat_relay::Publish;
 use openchat_roster::{CommitEntry, Heartbeat, LogEntry, Seen, SignedHeartbeat};
 use openchat_wire::{
     Blob, Digest, Epoch, Seq, Slot,
@@ -456,7 +457,9 @@ fn a_member_who_invents_a_place_does_not_hide_what_is_held_back() {
     let author = key.fingerprint();
     let beat = Heartbeat { author, group: log, epoch: Epoch(1), interim: Digest([0; 32]), seen };
     let beat = SignedHeartbeat::sign(&beat, &key).to_bytes();
-    world.append(CAROL, &Request::Heartbeat { log, beat });
+    // An honest relay hands on nothing of the kind; this one signs a receipt of its own to it.
+    let receipt = world.receipt(CAROL);
+    world.publish(&Publish::Heartbeat { log, beat: beat.0.into(), receipt });
     world.run(SECOND);
     world.say(ALICE, "shown");
     world.run(SECOND);

@@ -12,7 +12,7 @@ use openchat_relay::Publish;
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
-    relay::{Request, ToClient, ToServer},
+    relay::{Answer, Request, SignedReceipt, ToClient, ToServer},
 };
 use rand_core::Rng;
 use std::collections::BTreeMap;
@@ -244,6 +244,17 @@ impl World {
         self.log().iter().filter(|(_, entry)| is_commit(entry)).count()
     }
 
+    /// The relay's claim about the end of the log of `#general`.
+    pub(crate) fn receipt(&mut self, who: Who) -> SignedReceipt {
+        let request = Request::Receipt { log: self.general(), at: None };
+        let identity = self.person(who).identity.clone();
+        let outcome = self.server.relay.handle(&identity, &request, UnixMillis(self.now));
+        match outcome.answer {
+            Ok(Answer::Receipt(receipt)) => receipt,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Asks the relay in somebody's name, without their engine.
     pub(crate) fn append(&mut self, who: Who, request: &Request) {
         let identity = self.person(who).identity.clone();
@@ -379,7 +390,7 @@ impl World {
         }
     }
 
-    fn publish(&mut self, publish: &Publish) {
+    pub(crate) fn publish(&mut self, publish: &Publish) {
         let (log, frame) = match publish.clone() {
             Publish::Entry { log, seq, entry } => {
                 (log, ToClient::Entry { log, seq, entry: Blob(entry.to_vec()) })

@@ -180,7 +180,7 @@ fn diagnostics_show_no_secret() {
     let shown = format!("{:?}{:#?}", world.devices[0].group, world.devices[0].group);
     for secret in [&secrets.leaf, &secrets.init, &secrets.hedge] {
         let bytes = secret.expose();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = openchat_wire::Digest(*bytes).to_string();
         let list = format!("{:?}", &bytes[..8]);
         assert!(!shown.to_lowercase().contains(&hex[..16]));
         assert!(!shown.contains(list.trim_matches(['[', ']'])));

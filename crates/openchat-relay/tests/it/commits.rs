@@ -7,7 +7,9 @@ use openchat_relay::{Publish, Store as _};
 use openchat_roster::{CommitEntry, HeadRef, LogEntry, Policy};
 use openchat_wire::{
     Blob, Digest, GroupId, Seq,
-    limits::{JOIN_BURST, JOIN_INTERVAL, MAX_COMMIT, MAX_HEAD_AGE},
+    limits::{
+        JOIN_BURST, JOIN_INTERVAL, MAX_COMMIT, MAX_HEAD_AGE, RENEWAL_BURST, RENEWAL_INTERVAL,
+    },
     relay::{Answer, Refusal, Request},
 };
 
@@ -297,6 +299,24 @@ fn newcomers_come_in_a_burst_and_then_at_a_pace_that_holds_up_nobody_else() {
     world.wait(JOIN_INTERVAL);
     world.join(&late, log);
     drop(member);
+}
+
+#[test]
+fn a_member_renews_in_a_burst_and_then_at_a_pace_that_holds_up_nobody_else() {
+    let mut world = World::new();
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    let mut restless = world.open_group(&alice, "general");
+    let log = restless.log();
+    let other = world.join(&bob, log);
+    for _ in 0..RENEWAL_BURST {
+        restless = world.update(restless);
+    }
+    let (restless, entry) = world.prepare_update(restless);
+    let wait = u32::try_from(RENEWAL_INTERVAL.as_millis()).unwrap();
+    assert_eq!(world.refusal(&alice, log, &entry), Refusal::Paced { retry_ms: wait });
+    world.wait(RENEWAL_INTERVAL);
+    world.place(&restless.person, log, &entry);
+    world.update(other);
 }
 
 #[test]

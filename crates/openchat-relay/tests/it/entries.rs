@@ -5,7 +5,7 @@ use openchat_relay::Publish;
 use openchat_roster::{LogEntry, Notice, NoticeEntry};
 use openchat_wire::{
     Blob, Epoch, GroupId, Seq,
-    limits::{EPOCH_WINDOW, MAX_ENTRY},
+    limits::{EPOCH_WINDOW, MAX_ENTRY, RENEWAL_INTERVAL},
     relay::{Answer, Refusal},
 };
 
@@ -91,9 +91,11 @@ fn messages_count_for_sixteen_epochs() {
     let log = alice.log();
     let (just, late) = (alice.message("just in time"), alice.message("too late"));
     for _ in 1..EPOCH_WINDOW {
+        world.wait(RENEWAL_INTERVAL);
         bob = world.update(bob);
     }
     world.place(&alice.person, log, &just);
+    world.wait(RENEWAL_INTERVAL);
     world.update(bob);
     assert_eq!(world.refusal(&alice.person, log, &late), Refusal::Stale);
     let mut world = world.crash();
