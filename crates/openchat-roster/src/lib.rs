@@ -17,6 +17,7 @@ mod log;
 mod message;
 mod notice;
 mod roster;
+mod seat;
 mod tree;
 
 pub use commit::{Commit, CommitEntry, Entrant, HeadRef, Operation, Policy, Seen, Wrap};
@@ -25,5 +26,6 @@ pub use heartbeat::{Heartbeat, SignedHeartbeat};
 pub use log::{LogEntry, log_hash_next, log_hash_start};
 pub use message::{CONFIRMED_PREFIX, MessageEntry, MessageHeader};
 pub use notice::{Notice, NoticeEntry};
-pub use roster::{Draft, Role, Roster, Seat, Transition, group_id};
+pub use roster::{Draft, Roster, Transition, group_id};
+pub use seat::{Role, Seat};
 pub use tree::{NodeIndex, Tree};

@@ -7,7 +7,7 @@ use openchat_wire::{
     Digest, Epoch, Fingerprint, GroupId, Name, Slot, encode,
     limits::{MAX_MEMBERS, MAX_REJOIN_WRAPS},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     commit::{Commit, CommitEntry, Entrant, HeadRef, Operation, Policy, Wrap},
@@ -15,34 +15,9 @@ use crate::{
     heartbeat::{Heartbeat, SignedHeartbeat},
     message::{MessageHeader, Window},
     notice::{Notice, NoticeEntry},
+    seat::{Role, Seat},
     tree::{Changes, Leaf, Tree},
 };
-
-/// What a member may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Reads and writes.
-    Member,
-    /// May change the group too.
-    Admin,
-}
-
-/// A member's place in a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
-    /// The certified name.
-    pub name: Name,
-    /// The identity key, which signs commits and messages.
-    pub key: PublicKey,
-    /// What the member may do.
-    pub role: Role,
-    /// The epoch that the seating commit led to.
-    pub seated: Epoch,
-    /// The epoch that the seating commit or the last rejoin led to: messages count from here.
-    pub since: Epoch,
-    /// The leaf.
-    pub slot: Slot,
-}
 
 /// The state of a group that everybody who reads its log agrees on.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::CommitFault,
-    roster::{Role, Seat},
+    seat::{Role, Seat},
 };
 
 /// Hash of a subtree without leaves.
