@@ -43,7 +43,9 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
     let vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
     let shared = Arc::new(Shared::new(prompt(context, args, &group)));
     let mut screen = Screen::new(style(context), &group, Arc::clone(&shared));
-    let reader = Reader { grammar: grammar(context, args), group, shared: Arc::clone(&shared) };
+    let terminal = io::stdin().is_terminal();
+    let reader =
+        Reader { grammar: grammar(context, args), terminal, group, shared: Arc::clone(&shared) };
     context.out.note(&format!("Connecting to {} as {}.", identity.server, identity.name));
     let ended = converse(vault, &identity, &mut screen, reader);
     shared.clear_prompt();
@@ -66,6 +68,7 @@ fn is_closed(error: &io::Error) -> bool {
 fn finish(context: &Context, server: &str, end: &End, shared: &Shared) -> Result<Exit, Fault> {
     match end {
         End { stopped: true, .. } => Ok(Exit::Interrupted),
+        End { halted: true, .. } => Err(halted()),
         End { queued: 1.., .. } => Err(still_queued(context, end.queued)),
         End { ready: false, offline: Some(cause), .. } => Err(context.hints.dial(server, cause)),
         End { ready: false, .. } => {
@@ -75,6 +78,12 @@ fn finish(context: &Context, server: &str, end: &End, shared: &Shared) -> Result
         End { .. } if shared.refused() => Ok(Exit::Failure),
         End { .. } => Ok(Exit::Ok),
     }
+}
+
+fn halted() -> Fault {
+    let message = "an alarm has stopped this conversation: its history contradicts itself";
+    let hint = "ask the operator, in person, what happened to the server; what you typed is stored";
+    Fault::new(Exit::Trust, "halted", message, hint)
 }
 
 fn still_queued(context: &Context, queued: usize) -> Fault {

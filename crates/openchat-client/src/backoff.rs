@@ -8,13 +8,13 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(200);
 
 /// The longest wait: what somebody will sit through after the network is back.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// A connection that lasted this long was a good one; the next wait is the first again.
 /// A server that takes connections only to end them is still backed away from.
 const GOOD: Duration = Duration::from_secs(5);
 
-/// Waits that double from 0.2 s to 30 s, each cut by up to a half at random.
+/// Waits that double from 0.2 s to 10 s, each cut by up to a half at random.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,

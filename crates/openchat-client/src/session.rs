@@ -118,6 +118,8 @@ pub struct End {
     pub stopped: bool,
     /// Whether a conversation that is shown was read to its end at least once.
     pub ready: bool,
+    /// Whether a conversation was stopped for good by an alarm.
+    pub halted: bool,
     /// Why there was no connection at the end, if there was none.
     pub offline: Option<DialError>,
 }
@@ -226,6 +228,7 @@ impl Session {
                 queued: self.engine.queued(),
                 stopped: self.stopped,
                 ready: self.ready,
+                halted: self.engine.is_halted(),
                 offline: self.offline,
             }),
         }

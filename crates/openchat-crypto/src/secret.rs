@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// 32 secret bytes: wiped when dropped, redacted when printed, compared in constant time.
 ///
-/// It serializes as its 32 raw bytes **for the vault only**, the encrypted store of a device; no
+/// It serializes as its 32 raw bytes **for the vault only**, the store of a device; no
 /// type that is sent or logged may contain one.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Secret([u8; 32]);

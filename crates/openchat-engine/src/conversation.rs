@@ -92,6 +92,8 @@ pub(crate) struct Conversation {
     pub(crate) accused: BTreeSet<Fingerprint>,
     /// The farthest place that somebody has seen and this device has not, and until when.
     pub(crate) expected: Option<(Seq, UnixMillis)>,
+    /// What the relay has signed of a place that was not read yet.
+    pub(crate) claimed: Option<Seen>,
     /// Commits up to here were read on this connection, also those that don't count.
     pub(crate) read_to: Seq,
     /// When the newest entry was read.
@@ -126,6 +128,7 @@ impl Conversation {
             waits_for: BTreeSet::new(),
             accused: BTreeSet::new(),
             expected: None,
+            claimed: None,
             read_to: Seq(0),
             read_at: UnixMillis(0),
             stored_epochs: BTreeSet::new(),
@@ -186,6 +189,7 @@ impl Conversation {
             self.stage = Stage::Offline;
         }
         self.intent = None;
+        self.claimed = None;
         self.read_to = Seq(0);
         self.backlog.clear();
         self.waits_for.clear();

@@ -104,6 +104,12 @@ impl Engine {
         self.conversations.values().map(|conversation| conversation.outbox.len()).sum()
     }
 
+    /// Whether an alarm has stopped a conversation for good.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.conversations.values().any(|conversation| conversation.stage == Stage::Halted)
+    }
+
     /// The groups that are known, with their epochs.
     pub fn groups(&self) -> impl Iterator<Item = (&GroupName, Epoch)> {
         self.conversations.values().filter_map(|conversation| {
@@ -215,7 +221,13 @@ impl Engine {
                 }
             }
             Asked::Of(name, ask) => {
-                if let Some(conversation) = self.conversations.get_mut(&name) {
+                let taken = group_of(&answer).is_some_and(|id| {
+                    let mut all = self.conversations.values();
+                    all.any(|other| other.name != name && other.id() == Some(id))
+                });
+                if let Some(conversation) = self.conversations.get_mut(&name).filter(|_| taken) {
+                    conversation.refuse_group(&mut now);
+                } else if let Some(conversation) = self.conversations.get_mut(&name) {
                     conversation.answered(&mut now, ask, answer);
                 }
             }
@@ -242,6 +254,14 @@ impl Conversation {
             Ask::Tail if answer.is_err() => self.timers.retry(now.time, 1_000, now.rng),
             Ask::Tail | Ask::Courtesy => {}
         }
+    }
+}
+
+/// The group that an answer says has a name.
+fn group_of(answer: &Result<Answer, Refusal>) -> Option<GroupId> {
+    match answer {
+        Ok(Answer::Group(id)) | Err(Refusal::NameTaken(id)) => Some(*id),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use openchat_wire::{
 use crate::{
     conversation::{Conversation, Intent, Stage},
     event::{AlarmCode, Event},
+    reading::ANOTHER_COPY,
     record::Key,
     shared::{ASK_OPERATOR, Ask, Asked, Now},
 };
@@ -187,6 +188,10 @@ impl Conversation {
         let epoch = group.roster().epoch();
         let (target, members) = (self.target(), self.members(now.shared));
         now.shared.pen.event(Event::Ready { target, epoch, members });
+        if self.progress.cloned {
+            let message = "somebody else has used your identity here; this device sends nothing";
+            self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
+        }
         self.forget_refused(now);
         self.come_back_if_left_behind(now);
         self.resend_commit(now);
@@ -355,13 +360,20 @@ impl Conversation {
     }
 
     /// Deletes what was stored of a group that never came to be.
-    fn forget_group(&mut self, now: &mut Now<'_>) {
+    pub(crate) fn forget_group(&mut self, now: &mut Now<'_>) {
         let Some(id) = self.id() else { return };
         let pen = &mut now.shared.pen;
         pen.delete(Key::group_name(&self.name));
         pen.delete(Key::progress(id));
         pen.delete(Key::pending(id));
         self.stored_epochs.clear();
+    }
+
+    /// K2: two names can't mean one group; a relay that says so would have one conversation's
+    /// texts sealed for the other's members.
+    pub(crate) fn refuse_group(&mut self, now: &mut Now<'_>) {
+        let message = "the relay gives this name a group that has another name here";
+        self.halt(now, AlarmCode::HistoryFork, message, ASK_OPERATOR);
     }
 
     /// Somebody else's group has the name: ours never was.

@@ -1,6 +1,6 @@
 //! Messages on their way: kept from the moment they are typed until they are seen in the log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use openchat_group::Content;
 use openchat_wire::{Blob, GroupName, MessageId, Seq};
@@ -35,7 +35,7 @@ struct Item {
 pub(crate) struct Outbox {
     items: VecDeque<Item>,
     /// Where the relay says that messages are which it has not shown yet.
-    unshown: BTreeMap<Seq, MessageId>,
+    unshown: BTreeSet<(Seq, MessageId)>,
     /// Nothing is sent until the relay has had time to recover.
     paused: bool,
     /// After a pause one message at a time is sent, until the relay takes one.
@@ -116,7 +116,7 @@ impl Outbox {
     pub(crate) fn ack(&mut self, id: MessageId, seq: Seq) -> bool {
         let Some(item) = self.find(id) else { return false };
         let first = item.acked.replace(seq).is_none();
-        self.unshown.insert(seq, id);
+        self.unshown.insert((seq, id));
         self.probing = false;
         first
     }
@@ -128,7 +128,7 @@ impl Outbox {
         if at <= seq {
             return Some(id);
         }
-        self.unshown.insert(at, id);
+        self.unshown.insert((at, id));
         None
     }
 
@@ -186,7 +186,7 @@ impl Outbox {
         let at = self.items.iter().position(|item| item.outgoing.id == id)?;
         let item = self.items.remove(at)?;
         if let Some(seq) = item.acked {
-            self.unshown.remove(&seq);
+            self.unshown.remove(&(seq, id));
         }
         pen.delete(Key::outgoing(name, item.order));
         Some((item.outgoing, item.acked.is_some()))

@@ -5,7 +5,7 @@ use openchat_group::{
 };
 use openchat_roster::{
     CommitEntry, CommitFault, Entrant, LogEntry, MessageEntry, MessageHeader, NoticeEntry,
-    Operation, Seen,
+    Operation, Policy, Seen,
 };
 use openchat_wire::{
     Blob, Digest, Fingerprint, GroupId, Name, Seq, limits::MAX_TEXT, relay::Request,
@@ -22,7 +22,7 @@ use crate::{
 
 const UPDATE: &str = "Update openchat: a newer version wrote this.";
 
-const ANOTHER_COPY: &str =
+pub(crate) const ANOTHER_COPY: &str =
     "If another copy of this profile is running, stop it: two can't share one key.";
 
 /// What came of trying to process an entry.
@@ -102,11 +102,28 @@ impl Conversation {
         }
         self.read_to = seq;
         self.came(now, seq);
+        if !self.is_named_so() {
+            self.forget_group(now);
+            self.group = None;
+            let message = "the relay shows a group of another name";
+            self.halt(now, AlarmCode::HistoryFork, message, ASK_OPERATOR);
+            return Step::Stop;
+        }
         let Some(group) = &self.group else { return Step::Stop };
         if !was_seated && group.is_seated() && group.secrets().is_some() {
             self.backlog.clear();
         }
         Step::Done
+    }
+
+    /// K2: the name that the group was created with is the one that was asked for. Until the
+    /// creation was read nothing is known, and nothing is sent.
+    fn is_named_so(&self) -> bool {
+        match self.group.as_ref().and_then(|group| group.roster().policy()) {
+            Some(Policy::Open { name }) => *name == self.name,
+            Some(Policy::Closed { .. }) => false,
+            None => true,
+        }
     }
 
     /// Whoever is seated reads everything.
@@ -154,6 +171,7 @@ impl Conversation {
         }
         self.came(now, seq);
         self.check_shown(now);
+        self.check_claim(now);
     }
 
     /// Everybody who takes a seat must be certified by the pinned CA, under that name.

@@ -76,8 +76,26 @@ impl Conversation {
             self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
             return false;
         }
+        let ahead = self.group.as_ref().and_then(Group::seen).is_some_and(|s| s.seq < receipt.seq);
+        if ahead && self.claimed.is_none() {
+            self.claimed = Some(Seen { seq: receipt.seq, log_hash: receipt.log_hash });
+        }
         self.expect(now, receipt.seq);
         true
+    }
+
+    /// The log has come to where the relay has signed what it would be.
+    pub(crate) fn check_claim(&mut self, now: &mut Now<'_>) {
+        let Some(claimed) = self.claimed else { return };
+        let Some(read) = self.group.as_ref().and_then(Group::seen) else { return };
+        if read.seq < claimed.seq {
+            return;
+        }
+        self.claimed = None;
+        if self.contradicts(&claimed) {
+            let message = "the relay has signed another history of the log than it shows";
+            self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
+        }
     }
 
     /// An entry can't stand where the relay shows it, so its author has another history, or the

@@ -142,6 +142,10 @@ impl Roster {
             [(slot, key)] if slot == seat.slot => key,
             _ => return Err(CommitFault::Leaves),
         };
+        // One changed leaf changes at most one node a level: no more are looked at.
+        if commit.nodes.len() > self.tree.copath(seat.slot).len() {
+            return Err(CommitFault::Nodes);
+        }
         let added = self.new_keys(commit)?;
         let leaf = Leaf { key, owner: commit.author, seat: Some(seat.clone()) };
         let changes = Changes {

@@ -45,6 +45,7 @@ use phase::{Phase, PhaseSwitch, PhaseWatch};
 use readers::Readers;
 use relay_thread::{End, Job, Jobs};
 use renewal::Renewal;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::crypto::aws_lc_rs;
 use session::Sessions;
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
@@ -142,6 +143,7 @@ impl Running {
         console: Console,
     ) -> Result<Self, Failure> {
         let signals = Signals::new()?;
+        raise_file_limit();
         let listener = Listener::bind(args.listen, data).await?;
         let configured = [args.host.clone(), hosts::load(data)?].concat();
         let address = hosts::advertised(listener.address(), &configured);
@@ -233,6 +235,15 @@ fn start_tls(
     let trust = Arc::new(Trust { ca: ca.clone(), members, algorithms });
     let tls = Tls::new(provider, trust, shown.clone()).map_err(no_tls)?;
     Ok((tls, shown))
+}
+
+/// A connection is an open file, and many systems allow a process 1,024 of them unless it asks.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, ?limit, "the limit of open files stays");
+    }
 }
 
 /// Nobody renews a CA by itself, so its end has to be known long before.

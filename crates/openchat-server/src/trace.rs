@@ -31,8 +31,10 @@ pub(crate) fn start(global: &Global, format: LogFormat) -> Result<Background, Fa
 fn level(global: &Global) -> LevelFilter {
     match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
-        (_, 0) => LevelFilter::INFO,
-        (_, 1) => LevelFilter::DEBUG,
+        // The console has a line for whatever an operator looks for; this is for more than that.
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        (_, 2) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     }
 }

@@ -14,6 +14,10 @@ use tokio::sync::mpsc;
 /// the other fields; of a longer line only the length counts.
 const MAX_LINE: usize = 8 * MAX_TEXT;
 
+/// Bytes of the longest line that Linux hands over from a terminal (`N_TTY_BUF_SIZE`, less the end
+/// of the line). Of a longer one the rest is lost before anybody can see it.
+const TERMINAL_LINE: usize = 4_095;
+
 /// How lines of input are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grammar {
@@ -44,11 +48,13 @@ pub(crate) struct Refusal {
     pub(crate) reference: Option<Reference>,
 }
 
-const HELP: &str = "/help  this\n/quit  wait for what is queued, and leave\n//text sends /text\n";
+const HELP: &str = "/help  this\n/quit  wait for what is queued, and leave\n//text sends /text\nCtrl-R shows again what you have typed\n";
 
 /// Reads stdin and orders what it says.
 pub(crate) struct Reader {
     pub(crate) grammar: Grammar,
+    /// Lines come from a terminal, which cuts them at [`TERMINAL_LINE`].
+    pub(crate) terminal: bool,
     pub(crate) group: GroupName,
     pub(crate) shared: Arc<Shared>,
 }
@@ -59,6 +65,9 @@ impl Reader {
         self.shared.prompt();
         loop {
             let go_on = match next_line(&mut stdin) {
+                Ok(Some(line)) if self.terminal && line.length >= TERMINAL_LINE => {
+                    self.act(cut_by_terminal(), orders)
+                }
                 Ok(Some(line)) => self.act(interpret(&line, self.grammar), orders),
                 Ok(None) => false,
                 Err(error) => {
@@ -95,6 +104,11 @@ impl Reader {
             }
         }
     }
+}
+
+fn cut_by_terminal() -> Action {
+    let message = "a terminal cuts a line after 4,095 bytes; it was not sent".to_owned();
+    refuse("too-long", message, "openchat join --line < FILE", None)
 }
 
 fn unreadable(error: &io::Error) -> Refusal {

@@ -1,7 +1,6 @@
 //! What a script may say, one object a line.
 
 use super::Reference;
-use serde::Deserialize;
 use serde_json::Value;
 
 /// A line of input that was understood.
@@ -20,26 +19,20 @@ pub(crate) struct BadLine {
 
 /// Reads `{"type":"send","text":…,"ref":…}`. Unknown fields are ignored.
 pub(crate) fn parse(line: &str) -> Result<Send, BadLine> {
-    #[derive(Deserialize)]
-    struct Line {
-        v: Option<Value>,
-        r#type: Option<Value>,
-        text: Option<Value>,
-        r#ref: Option<Value>,
-    }
     let bad = |message: &str, reference| Err(BadLine { message: message.to_owned(), reference });
-    let line: Line = match serde_json::from_str(line) {
-        Ok(line) => line,
+    let mut line = match serde_json::from_str(line) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return bad("not an object of JSON", None),
         Err(error) => return bad(&format!("not an object of JSON: {error}"), None),
     };
-    let (reference, known) = match line.r#ref {
+    let (reference, known) = match line.remove("ref") {
         None | Some(Value::Null) => (None, true),
         Some(value @ (Value::String(_) | Value::Number(_))) => (Some(Reference(value)), true),
         Some(_) => (None, false),
     };
-    match (line.r#type, line.text) {
+    match (line.remove("type"), line.remove("text")) {
         _ if !known => bad("\"ref\" is neither a string nor a number", None),
-        _ if line.v.is_some_and(|version| version != 1) => bad("\"v\" is not 1", reference),
+        _ if line.get("v").is_some_and(|version| *version != 1) => bad("\"v\" is not 1", reference),
         (Some(Value::String(kind)), Some(Value::String(text))) if kind == "send" => {
             Ok(Send { text, reference })
         }
@@ -53,6 +46,14 @@ pub(crate) fn parse(line: &str) -> Result<Send, BadLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_no_object_whatever_it_holds() {
+        for line in [r#"[1,"send","text",null]"#, r#"["send"]"#, r#""send""#, "1"] {
+            assert_eq!(bad(line), "not an object of JSON", "{line}");
+        }
+        assert_eq!(bad(r#"{"v":null,"type":"send","text":"x"}"#), "\"v\" is not 1");
+    }
 
     fn bad(line: &str) -> String {
         parse(line).unwrap_err().message

@@ -19,6 +19,7 @@ mod frames;
 mod healing;
 mod liar;
 mod lies;
+mod names;
 mod outages;
 mod person;
 mod random;

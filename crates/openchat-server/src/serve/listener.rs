@@ -40,7 +40,9 @@ impl Listener {
         };
         let failed = |error: io::Error| {
             let message = format!("can't listen at {listen}: {error}");
-            let hint = data.command("run --listen '[::]:0'");
+            // As reachable as what was asked for, at the next port.
+            let other = SocketAddr::new(listen.ip(), listen.port().checked_add(1).unwrap_or(7443));
+            let hint = data.command(&format!("run --listen '{other}'"));
             Failure::config("listen", message, hint)
         };
         let tcp = bound.map_err(failed)?;

@@ -38,6 +38,9 @@ use tokio_rustls::server::TlsStream;
 /// more to ask waits without holding up others.
 const WINDOW: u16 = 32;
 
+/// Bytes of an entry that is alone on its way.
+const LARGE: usize = 64 * 1024;
+
 /// How long a connection that ends may still take what waits for it.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -177,8 +180,10 @@ async fn read(
 
 /// Places in the window. A read's answer may be large, so it goes alone.
 fn cost(frame: &ToServer) -> u32 {
-    match frame.request {
+    match &frame.request {
         Request::ReadCommits { .. } => WINDOW.into(),
+        // So large a one goes alone too: what waits in memory is bounded by bytes, not by number.
+        Request::Append { entry, .. } if entry.0.len() > LARGE => WINDOW.into(),
         _ => 1,
     }
 }

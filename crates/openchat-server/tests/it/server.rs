@@ -89,7 +89,7 @@ impl Server {
     /// Runs it on a free port, with further arguments.
     pub(crate) fn run(place: Place, arguments: &[&str]) -> Self {
         let mut process = place
-            .command(&["run", "--listen", "127.0.0.1:0"])
+            .command(&["run", "-v", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
