@@ -322,7 +322,6 @@ impl Conversation {
     fn forget_commit(&mut self, now: &mut Now<'_>) {
         if self.stage == Stage::Creating {
             self.forget_group(now);
-            self.group = None;
         } else if let Some(group) = &mut self.group
             && let Some(pending) = group.drop_pending()
         {
@@ -359,7 +358,7 @@ impl Conversation {
         }
     }
 
-    /// Deletes what was stored of a group that never came to be.
+    /// Forgets a group that never came to be, and deletes what was stored of it.
     pub(crate) fn forget_group(&mut self, now: &mut Now<'_>) {
         let Some(id) = self.id() else { return };
         let pen = &mut now.shared.pen;
@@ -367,6 +366,7 @@ impl Conversation {
         pen.delete(Key::progress(id));
         pen.delete(Key::pending(id));
         self.stored_epochs.clear();
+        self.group = None;
     }
 
     /// K2: two names can't mean one group; a relay that says so would have one conversation's

@@ -104,7 +104,6 @@ impl Conversation {
         self.came(now, seq);
         if !self.is_named_so() {
             self.forget_group(now);
-            self.group = None;
             let message = "the relay shows a group of another name";
             self.halt(now, AlarmCode::HistoryFork, message, ASK_OPERATOR);
             return Step::Stop;

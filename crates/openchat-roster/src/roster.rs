@@ -135,6 +135,11 @@ impl Roster {
     pub fn draft(&self, commit: &Commit) -> Result<Draft, CommitFault> {
         self.check_place(commit)?;
         let (seat, policy) = self.seat_after(commit)?;
+        self.draft_of(commit, seat, policy)
+    }
+
+    /// C8 to C10 and C12: the tree after a commit whose place, author and operation are right.
+    fn draft_of(&self, commit: &Commit, seat: Seat, policy: Policy) -> Result<Draft, CommitFault> {
         if commit.head.size < self.head.size {
             return Err(CommitFault::Head);
         }
@@ -143,7 +148,7 @@ impl Roster {
             _ => return Err(CommitFault::Leaves),
         };
         // One changed leaf changes at most one node a level: no more are looked at.
-        if commit.nodes.len() > self.tree.copath(seat.slot).len() {
+        if commit.nodes.len() > self.tree.height_with(seat.slot).into() {
             return Err(CommitFault::Nodes);
         }
         let added = self.new_keys(commit)?;
@@ -281,14 +286,14 @@ impl Roster {
     fn judge(&self, entry: &CommitEntry, trust: Trust) -> Result<Transition, CommitFault> {
         let commit = entry.view()?;
         self.check_place(&commit)?;
+        let (seat, policy) = self.seat_after(&commit)?;
         if trust == Trust::Nobody {
-            let (seat, _) = self.seat_after(&commit)?;
             let signed = CommitEntry::signed_bytes(&entry.commit, &entry.tag);
             seat.key
                 .verify(Label::Commit, &signed, &entry.signature)
                 .map_err(|_| CommitFault::Signature)?;
         }
-        let draft = self.draft(&commit)?;
+        let draft = self.draft_of(&commit, seat, policy)?;
         if draft.tree_hash != commit.tree_hash {
             return Err(CommitFault::TreeHash);
         }

@@ -85,6 +85,11 @@ impl Tree {
         self.height
     }
 
+    /// Levels above the leaves once the tree has `slot`.
+    pub(crate) fn height_with(&self, slot: Slot) -> u8 {
+        self.grown_for(slot).height
+    }
+
     /// Leaves that have a member.
     #[must_use]
     pub fn members(&self) -> u32 {
