@@ -18,7 +18,7 @@ pub use client::Client;
 pub use command::{program, run};
 pub use database::{Entry, entries};
 pub use person::Person;
-pub use search::{files_below, files_with, identity_keys};
+pub use search::{files_below, files_with, group_secrets, identity_keys};
 pub use server::Server;
 
 use std::path::PathBuf;

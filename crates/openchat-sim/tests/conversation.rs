@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a missing event has failed the test")]
 
-use openchat_sim::{Client, Person, Server, files_below, files_with, identity_keys};
+use openchat_sim::{Client, Person, Server, files_below, files_with, group_secrets, identity_keys};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -204,7 +204,7 @@ fn text_of(event: &Value, field: &str) -> String {
     event[field].as_str().expect("a text").to_owned()
 }
 
-/// The server's files hold neither the texts nor anybody's identity key; names they do hold.
+/// The server's files hold neither the texts nor anybody's identity key or group secrets; names they do hold.
 fn assert_holds_nothing(server: &Server, people: &[Person], texts: &[String]) {
     let mut files = files_below(&server.data());
     files.push(server.console_file());
@@ -216,6 +216,11 @@ fn assert_holds_nothing(server: &Server, people: &[Person], texts: &[String]) {
         let keys = identity_keys(person);
         assert!(!keys.is_empty(), "{} has a key", person.name());
         assert!(keys.iter().all(|key| files_with(&files, key).is_empty()), "{}", person.name());
+        let secrets = group_secrets(person);
+        assert!(secrets.len() > 4, "{} is in a group", person.name());
+        let own = files_below(person.home());
+        assert!(!files_with(&own, &secrets[0]).is_empty(), "the search would find what is there");
+        assert!(secrets.iter().all(|key| files_with(&files, key).is_empty()), "{}", person.name());
     }
 }
 
