@@ -49,8 +49,18 @@ labels! {
     Header = "header",
     /// Hash: the padded content of a message.
     Content = "content",
+    /// Hash: what the key of an invitation to a group is bound to.
+    Admission = "admission",
     /// Hash: the commitment to a closed group's name and salt.
     ClosedName = "closed name",
+    /// Hash: a signed prekey, which names it.
+    PrekeyRecord = "prekey record",
+    /// Hash: one record of a list in the tree hash.
+    ListEntry = "list entry",
+    /// Hash: two halves of a list in the tree hash.
+    ListNode = "list node",
+    /// Hash: the identifier of a person's inbox.
+    Inbox = "inbox",
     /// Hash: the secret of an invitation to the server, as the server keeps it.
     Invitation = "invitation",
     /// Hash: the identifier of a transparency log.
@@ -61,6 +71,8 @@ labels! {
     Leaf = "leaf",
     /// Derivation: the key of an added member's Welcome.
     Welcome = "welcome",
+    /// Derivation: the key of an invitation to a group.
+    GroupInvitation = "group invitation",
     /// Derivation: the secret of an inner node, from the agreement of its children.
     Node = "node",
     /// Derivation: the input to `DeriveKeyPair`, from the secret of a leaf or node.
@@ -99,6 +111,10 @@ labels! {
     Message = "message",
     /// Signature: a prekey, by its owner.
     Prekey = "prekey",
+    /// Signature: a Welcome, by who adds.
+    WelcomeLetter = "welcome letter",
+    /// Signature: an invitation to a group, by who admits.
+    InvitationLetter = "group invitation letter",
     /// Signature: the report of a private fault.
     Notice = "notice",
     /// Signature: a heartbeat, by the member whose turn it is.

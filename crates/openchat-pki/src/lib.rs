@@ -34,4 +34,4 @@ pub use serial::Serial;
 pub use server::ServerCertificate;
 pub use signed::SignedError;
 pub use statement::{ServerKeys, sign_receipt, verify_receipt};
-pub use transparency::{Entry, Head, HeadError, MerkleLog, Rollback, UnverifiedHead};
+pub use transparency::{Entry, Head, HeadError, Inclusion, MerkleLog, Rollback, UnverifiedHead};

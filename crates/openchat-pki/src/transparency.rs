@@ -1,5 +1,5 @@
-//! The CA's transparency log: a Merkle tree (RFC 6962 §2.1) over every certificate issued and every
-//! name of an open group, and its signed heads.
+//! The CA's transparency log: a Merkle tree (RFC 6962 §2.1) over every certificate issued, every
+//! key revoked and every name of an open group, and its signed heads.
 //!
 //! A head commits to all entries up to its size. Its root does not bind the size, so the signature
 //! covers both.
@@ -9,7 +9,7 @@ use crate::{
     serial::Serial,
     signed::{Signed, SignedError},
 };
-use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use ct_merkle::{InclusionProof, RootHash, mem_backed_tree::MemoryBackedTree};
 use openchat_crypto::{IdentityKey, Label, PublicKey, sha256};
 use openchat_wire::{
     DecodeError, Digest, Fingerprint, GroupId, GroupName, Name, UnixMillis, decode, encode,
@@ -38,6 +38,13 @@ pub enum Entry {
         name: GroupName,
         /// The group.
         group: GroupId,
+    },
+    /// A key is no longer its name's, from here on and for ever: revoked, or replaced by a reset.
+    Revoke {
+        /// The member.
+        name: Name,
+        /// The key.
+        fingerprint: Fingerprint,
     },
 }
 
@@ -71,6 +78,33 @@ impl Entry {
 /// Bytes of an entry. The longest so far takes 91.
 const MAX_LOGGED: usize = 512;
 
+/// Entries of a log that proofs are judged for. A log that takes a million entries a second would
+/// have them in twelve days; the limit keeps absurd sizes out of the arithmetic of trees.
+const MAX_SIZE: u64 = 1 << 40;
+
+/// The place of an entry in the log and the hashes beside its way to the root (RFC 6962 §2.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inclusion {
+    /// The entry's index, from 0.
+    pub index: u64,
+    /// From the leaf upward.
+    pub path: Vec<Digest>,
+}
+
+impl Inclusion {
+    /// Whether the log of this size and root has the encoded entry at the index.
+    #[must_use]
+    pub fn verify(&self, entry: &[u8], size: u64, root: &Digest) -> bool {
+        if size > MAX_SIZE {
+            return false;
+        }
+        let path: Vec<u8> = self.path.iter().flat_map(|digest| digest.0).collect();
+        let Ok(proof) = InclusionProof::<Sha256>::try_from_bytes(path) else { return false };
+        let root = RootHash::<Sha256>::new(root.0.into(), size);
+        root.verify_inclusion(&entry.to_vec(), self.index, &proof).is_ok()
+    }
+}
+
 /// The log's tree, in memory. It grows and never changes; the entries themselves are the caller's
 /// to store, and to push again in order when it starts.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +136,17 @@ impl MerkleLog {
     #[must_use]
     pub fn root_of_empty() -> Digest {
         sha256(&[])
+    }
+
+    /// The proof that the log, as it is now, has an entry at an index; `None` if it has none there.
+    #[must_use]
+    pub fn prove(&self, index: u64) -> Option<Inclusion> {
+        if index >= self.size() {
+            return None;
+        }
+        let proof = self.tree.prove_inclusion(usize::try_from(index).ok()?);
+        let (digests, _) = proof.as_bytes().as_chunks::<32>();
+        Some(Inclusion { index, path: digests.iter().copied().map(Digest).collect() })
     }
 
     /// Number of entries.

@@ -2,13 +2,19 @@
 
 use openchat_crypto::{Label, PublicKey, Signature, Tag, hash};
 use openchat_wire::{
-    Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, Slot, decode,
-    encode,
+    Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, Name, Seq, Slot, decode, encode,
     limits::{MAX_COMMIT, MAX_MEMBERS},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::tree::NodeIndex;
+use crate::{
+    leave::LeaveEntry,
+    policy::{Person, Policy, Rules},
+    prekey::SignedPrekey,
+    revocation::Revocation,
+    seat::Role,
+    tree::NodeIndex,
+};
 
 /// Operations of one commit: a creation may come to list all its members, one each. The shortest
 /// takes one byte as it travels and 200 in memory, so that without this limit a commit of
@@ -68,10 +74,13 @@ pub struct Commit {
     pub interim: Digest,
     /// The author's last log entry and log hash when it was made. Never judged for validity.
     pub seen: Seen,
-    /// What is done, in the order of `docs/protocol.md` §4.2. More than [`MAX_MEMBERS`] don't
+    /// What is done, in the order of `docs/protocol.md` §4.3. More than [`MAX_MEMBERS`] don't
     /// decode.
     #[serde(deserialize_with = "bounded_operations")]
     pub operations: Vec<Operation>,
+    /// E: with it the members to whom changed leaves belong find their secrets. There exactly when
+    /// such a leaf is.
+    pub ephemeral: Option<PublicKey>,
     /// New keys of leaves, by slot.
     pub leaves: Vec<(Slot, PublicKey)>,
     /// New keys of inner nodes with two non-empty children, by level, then index.
@@ -110,21 +119,6 @@ pub struct HeadRef {
     pub root: Digest,
 }
 
-/// Who may come into a group. Public to the relay, so that it can judge commits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Policy {
-    /// Whoever is enrolled may join; the name is public and belongs to this group alone.
-    Open {
-        /// The name, without `#`.
-        name: GroupName,
-    },
-    /// Only those whom a member lets in; the name stays among members.
-    Closed {
-        /// `H(name ‖ salt)`, so that members can check a name they are told.
-        name_hash: Digest,
-    },
-}
-
 /// One operation of a commit.
 ///
 /// The order of the variants is the order in which a commit lists them. Later operations get
@@ -136,7 +130,7 @@ pub enum Operation {
     Create {
         /// Makes the group's id unlike any other of the same author.
         nonce: Digest,
-        /// Who may come in.
+        /// What group it is.
         policy: Policy,
         /// The author.
         entrant: Entrant,
@@ -149,6 +143,8 @@ pub enum Operation {
         wrap: Wrap,
         /// The author's one-time key of the wrap.
         ephemeral: PublicKey,
+        /// The key of the seat with the author's own name was revoked: that seat is removed.
+        replaces: Option<Revocation>,
     },
     /// A seated author whose secret state is damaged or lost comes back on its own slot.
     Rejoin {
@@ -157,8 +153,77 @@ pub enum Operation {
         /// The author's one-time key of the wraps.
         ephemeral: PublicKey,
     },
+    /// Somebody loses its seat or its admission.
+    Remove {
+        /// Who.
+        member: Fingerprint,
+        /// Why.
+        reason: Reason,
+    },
+    /// Somebody is seated at once, online or not.
+    Add {
+        /// Who.
+        entrant: Entrant,
+        /// A prekey of that person, from which it finds its leaf's secret.
+        prekey: SignedPrekey,
+    },
     /// The author renews the secrets of the leaves it owns.
     Update,
+    /// Somebody may take a seat by itself.
+    Admit(Person),
+    /// The group has other rules from here on.
+    Rules(Rules),
+    /// Somebody is no longer denied.
+    Lift(Fingerprint),
+    /// A member may do other things from here on.
+    Role {
+        /// Who.
+        member: Fingerprint,
+        /// Its new role.
+        role: Role,
+    },
+}
+
+/// Why somebody is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// An admin wants it.
+    Evicted,
+    /// The removed wants it.
+    Left(LeaveEntry),
+    /// Its key was revoked.
+    Revoked(Revocation),
+}
+
+impl Operation {
+    /// The place of its kind in a commit; the index of its encoding.
+    #[must_use]
+    pub const fn index(&self) -> u8 {
+        match self {
+            Self::Create { .. } => 0,
+            Self::Join { .. } => 1,
+            Self::Rejoin { .. } => 2,
+            Self::Remove { .. } => 3,
+            Self::Add { .. } => 4,
+            Self::Update => 5,
+            Self::Admit(_) => 6,
+            Self::Rules(_) => 7,
+            Self::Lift(_) => 8,
+            Self::Role { .. } => 9,
+        }
+    }
+
+    /// Whom it is about, where a commit lists several of a kind by fingerprint.
+    #[must_use]
+    pub const fn about(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Remove { member, .. } | Self::Role { member, .. } | Self::Lift(member) => {
+                Some(member)
+            }
+            Self::Admit(person) => Some(&person.fingerprint),
+            _ => None,
+        }
+    }
 }
 
 /// Who takes a seat: the name is certified elsewhere, the key signs from here on.

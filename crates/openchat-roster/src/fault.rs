@@ -2,6 +2,8 @@
 
 use openchat_wire::DecodeError;
 
+use crate::prekey::PrekeyFault;
+
 /// A public fault of a commit: everybody, the relay too, finds the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CommitFault {
@@ -14,14 +16,15 @@ pub enum CommitFault {
     /// C3: it starts from the tail's epoch and interim hash.
     #[error("C3: not based on the last commit")]
     Place,
-    /// C4: exactly one of create, join, rejoin or update, alone.
+    /// C4: its operations are a combination that has a meaning, in order, and an unclaimed author's
+    /// renew its leaf.
     #[error("C4: operations in a combination or order that has no meaning")]
     Operations,
-    /// C5: its author may do this: seated, or not yet seated, under this policy.
+    /// C5: its author may do this, by its seat and role, the policy and the lists.
     #[error("C5: the author may not do this")]
     Authority,
-    /// C6: the name and the key are not those of another seat, and the key is the author's.
-    #[error("C6: the name or key is another's")]
+    /// C6: those whom it is about are who they must be: seated, admitted, denied, or not.
+    #[error("C6: the name or key is another's, or not where it should be")]
     Identity,
     /// C7: signed by its author.
     #[error("C7: not signed by its author")]
@@ -41,15 +44,41 @@ pub enum CommitFault {
     /// C12: the transparency head does not go back.
     #[error("C12: names an older transparency head than the commit before")]
     Head,
-    /// C13: there is room for one more.
-    #[error("C13: the group is full")]
+    /// C13: there is room.
+    #[error("C13: the group, or one of its lists, is full")]
     Full,
     /// C14: the group's id is the hash of its creation.
     #[error("C14: the group's id is not the hash of its creation")]
     GroupId,
+    /// C14: the rules suit the kind of group.
+    #[error("C14: the rules do not suit the kind of group")]
+    Rules,
     /// C15: a rejoin's wraps are few, for past epochs, each once, in falling order from n.
     #[error("C15: wraps for epochs that make no sense")]
     Wraps,
+    /// C16: an added person's prekey is its own.
+    #[error(transparent)]
+    Prekey(#[from] PrekeyFault),
+    /// C17: who leaves has asked to.
+    #[error("C17: {0}")]
+    Leave(#[from] LeaveFault),
+    /// C18: the removed key was revoked.
+    #[error("C18: no proof that the key was revoked")]
+    Revocation,
+}
+
+/// Why a leave request is not due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeaveFault {
+    /// Its bytes are canonical, and for this group and person.
+    #[error("not a canonical leave request of this person and group")]
+    Encoding,
+    /// Its author has the seat, or the admission, that it speaks of.
+    #[error("the leave request speaks of another seat")]
+    Seat,
+    /// Signed by its author.
+    #[error("the leave request is not signed by its author")]
+    Signature,
 }
 
 /// Why a message's place in the log does not count.
@@ -81,7 +110,7 @@ pub enum NoticeFault {
     /// N3: signed by its author.
     #[error("N3: not signed by its author")]
     Signature,
-    /// N4: it speaks of an epoch that has come, and not from before the author's seat.
-    #[error("N4: speaks of an epoch that its author can't know")]
+    /// N4: it speaks of a commit that its author, seated by then, has read.
+    #[error("N4: speaks of a commit that its author can't know")]
     Epoch,
 }

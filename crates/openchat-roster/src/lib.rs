@@ -10,22 +10,38 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
+mod authority;
 mod commit;
 mod fault;
 mod heartbeat;
+mod index;
+mod leave;
+mod list;
+mod lists;
 mod log;
 mod message;
 mod notice;
+mod outline;
+mod policy;
+mod prekey;
+mod revocation;
 mod roster;
 mod seat;
+mod shape;
 mod tree;
 
-pub use commit::{Commit, CommitEntry, Entrant, HeadRef, Operation, Policy, Seen, Wrap};
-pub use fault::{CommitFault, MessageFault, NoticeFault};
+pub use commit::{Commit, CommitEntry, Entrant, HeadRef, Operation, Reason, Seen, Wrap};
+pub use fault::{CommitFault, LeaveFault, MessageFault, NoticeFault};
 pub use heartbeat::{Heartbeat, SignedHeartbeat};
-pub use log::{LogEntry, log_hash_next, log_hash_start};
+pub use leave::{Leave, LeaveEntry};
+pub use lists::{Admitted, Denied};
+pub use log::{LogEntry, inbox, log_hash_next, log_hash_start};
 pub use message::{CONFIRMED_PREFIX, MessageEntry, MessageHeader};
 pub use notice::{Notice, NoticeEntry};
+pub use outline::{NewLeaf, Outline};
+pub use policy::{Access, Inviting, Joining, Naming, Person, Policy, Rules};
+pub use prekey::{Prekey, PrekeyFault, PrekeyKind, SignedPrekey};
+pub use revocation::Revocation;
 pub use roster::{Draft, Roster, Transition, group_id};
-pub use seat::{Role, Seat};
-pub use tree::{NodeIndex, Tree};
+pub use seat::{Claim, Role, Seat, Unclaimed};
+pub use tree::{Leaf, NodeIndex, Tree};

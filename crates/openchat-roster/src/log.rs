@@ -1,9 +1,9 @@
 //! Entries of a log and the hash that chains them (`docs/protocol.md` §3).
 
-use crate::{commit::CommitEntry, message::MessageEntry, notice::NoticeEntry};
+use crate::{commit::CommitEntry, leave::LeaveEntry, message::MessageEntry, notice::NoticeEntry};
 use openchat_crypto::{Label, hash, sha256};
 use openchat_wire::{
-    DecodeError, Digest, GroupId, Seq, decode, encode,
+    DecodeError, Digest, Fingerprint, GroupId, Seq, decode, encode,
     limits::{MAX_COMMIT, MAX_ENTRY},
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub enum LogEntry {
     Message(MessageEntry),
     /// A member's signed report that a commit left it behind.
     Notice(NoticeEntry),
+    /// A member's wish to be removed, or an admitted person's "no".
+    Leave(LeaveEntry),
 }
 
 impl LogEntry {
@@ -50,6 +52,12 @@ impl LogEntry {
             _ => Err(DecodeError::TooLong { len: bytes.len(), max: MAX_ENTRY }),
         }
     }
+}
+
+/// The log of somebody's inbox: `H("inbox" ‖ fpr)`. Only its owner reads it, only the relay writes.
+#[must_use]
+pub fn inbox(owner: &Fingerprint) -> GroupId {
+    GroupId(hash(Label::Inbox, &[&owner.0]).0)
 }
 
 /// `L_0 = H("log" ‖ group_id)`.

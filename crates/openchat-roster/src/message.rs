@@ -51,28 +51,54 @@ impl MessageHeader {
 
 /// The newest epochs of a group, for judging whether a message still counts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Window(std::collections::VecDeque<(Epoch, Digest)>);
+pub(crate) struct Window(std::collections::VecDeque<Recent>);
+
+/// One of the newest epochs.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    epoch: Epoch,
+    confirmed: Digest,
+    interim: Digest,
+    /// No seat was removed since.
+    counts: bool,
+}
 
 impl Window {
-    pub(crate) fn push(&mut self, epoch: Epoch, confirmed: Digest) {
-        self.0.push_back((epoch, confirmed));
+    /// The next epoch. If its commit removed a seat, messages of those before no longer count.
+    pub(crate) fn push(
+        &mut self,
+        epoch: Epoch,
+        (confirmed, interim): (Digest, Digest),
+        removed: bool,
+    ) {
+        if removed {
+            self.0.iter_mut().for_each(|recent| recent.counts = false);
+        }
+        self.0.push_back(Recent { epoch, confirmed, interim, counts: true });
         let kept = usize::try_from(openchat_wire::limits::EPOCH_WINDOW).unwrap_or(usize::MAX);
         while self.0.len() > kept {
             self.0.pop_front();
         }
     }
 
-    pub(crate) fn confirmed(&self, epoch: Epoch) -> Option<&Digest> {
-        self.0.iter().find(|(at, _)| *at == epoch).map(|(_, confirmed)| confirmed)
+    /// The oldest epoch whose messages count.
+    pub(crate) fn oldest(&self) -> Option<Epoch> {
+        self.0.iter().find(|recent| recent.counts).map(|recent| recent.epoch)
+    }
+
+    /// The interim hash of a recent epoch.
+    pub(crate) fn interim(&self, epoch: Epoch) -> Option<&Digest> {
+        self.0.iter().find(|recent| recent.epoch == epoch).map(|recent| &recent.interim)
     }
 
     /// M2–M4 of `docs/protocol.md`.
     pub(crate) fn check(&self, header: &MessageHeader) -> Result<(), MessageFault> {
-        if self.0.back().is_some_and(|(tail, _)| header.epoch > *tail) {
+        if self.0.back().is_some_and(|tail| header.epoch > tail.epoch) {
             return Err(MessageFault::Future);
         }
-        let confirmed = self.confirmed(header.epoch).ok_or(MessageFault::Stale)?;
-        if MessageHeader::prefix(confirmed) == header.confirmed {
+        let recent = self.0.iter().find(|recent| recent.counts && recent.epoch == header.epoch);
+        let recent = recent.ok_or(MessageFault::Stale)?;
+        if MessageHeader::prefix(&recent.confirmed) == header.confirmed {
             Ok(())
         } else {
             Err(MessageFault::Fork)

@@ -1,22 +1,25 @@
-//! What a log's commits amount to, and whether the next one counts (`docs/protocol.md` §4.3).
+//! What a log's commits amount to, and whether the next one counts (`docs/protocol.md` §4.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use openchat_crypto::{Label, PublicKey, hash};
-use openchat_wire::{
-    Digest, Epoch, Fingerprint, GroupId, Name, Slot, encode,
-    limits::{MAX_MEMBERS, MAX_REJOIN_WRAPS},
-};
+use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Name, Slot, encode};
 use serde::Serialize;
 
 use crate::{
-    commit::{Commit, CommitEntry, Entrant, HeadRef, Operation, Policy, Wrap},
-    fault::{CommitFault, MessageFault, NoticeFault},
+    authority::outline,
+    commit::{Commit, CommitEntry, HeadRef, Operation},
+    fault::{CommitFault, LeaveFault, MessageFault, NoticeFault},
     heartbeat::{Heartbeat, SignedHeartbeat},
+    index::Index,
+    leave::{Leave, LeaveEntry},
+    lists::{Admitted, Denied, Lists},
     message::{MessageHeader, Window},
     notice::{Notice, NoticeEntry},
-    seat::{Role, Seat},
-    tree::{Changes, Leaf, Tree},
+    outline::{Outline, Trust},
+    policy::Policy,
+    seat::Seat,
+    tree::{Leaf, Rebuilt, Tree},
 };
 
 /// The state of a group that everybody who reads its log agrees on.
@@ -28,8 +31,8 @@ pub struct Roster {
     confirmed: Digest,
     policy: Option<Policy>,
     tree: Tree,
-    slots: BTreeMap<Fingerprint, Slot>,
-    names: BTreeMap<Name, Slot>,
+    lists: Lists,
+    index: Index,
     keys: BTreeSet<PublicKey>,
     external: Option<PublicKey>,
     head: HeadRef,
@@ -48,11 +51,11 @@ pub struct Transition {
 /// A commit's effect on the public tree, before anybody vouched for it.
 #[derive(Debug)]
 pub struct Draft {
+    outline: Outline,
     tree: Tree,
     tree_hash: Digest,
-    seat: Seat,
-    policy: Policy,
     replaced: Vec<PublicKey>,
+    emptied: Vec<(Slot, Fingerprint)>,
     added: BTreeSet<PublicKey>,
 }
 
@@ -60,13 +63,6 @@ pub struct Draft {
 #[must_use]
 pub fn group_id(author: &Fingerprint, nonce: &Digest, policy: &Policy) -> GroupId {
     GroupId(hash(Label::Group, &[&author.0, &nonce.0, &encode(policy)]).0)
-}
-
-/// Whether the signature of a commit is still to be checked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    Nobody,
-    OwnStore,
 }
 
 impl Roster {
@@ -80,8 +76,8 @@ impl Roster {
             confirmed: Digest([0; 32]),
             policy: None,
             tree: Tree::default(),
-            slots: BTreeMap::new(),
-            names: BTreeMap::new(),
+            lists: Lists::default(),
+            index: Index::default(),
             keys: BTreeSet::new(),
             external: None,
             head: HeadRef { size: 0, root: Digest([0; 32]) },
@@ -92,16 +88,16 @@ impl Roster {
     /// Judges a commit that somebody says comes next. The roster stays as it is.
     ///
     /// # Errors
-    /// The first check of `docs/protocol.md` §4.3 that fails.
+    /// The first check of `docs/protocol.md` §4.4 that fails.
     pub fn check(&self, entry: &CommitEntry) -> Result<Transition, CommitFault> {
         self.judge(entry, Trust::Nobody)
     }
 
     /// As [`check`](Self::check), for a commit that was checked before it was put in one's own
-    /// store: the signature is not verified again.
+    /// store: signatures and proofs are not verified again.
     ///
     /// # Errors
-    /// The first check that fails, the signature's aside.
+    /// The first check that fails, those aside.
     pub fn replay(&self, entry: &CommitEntry) -> Result<Transition, CommitFault> {
         self.judge(entry, Trust::OwnStore)
     }
@@ -109,58 +105,63 @@ impl Roster {
     /// Takes the step that [`check`](Self::check) on this very roster has approved.
     pub fn apply(&mut self, transition: Transition) {
         let Transition { commit, confirmed, interim, draft } = transition;
-        for key in &draft.replaced {
+        let Draft { outline, tree, replaced, emptied, added, .. } = draft;
+        for key in &replaced {
             self.keys.remove(key);
         }
         if let Some(old) = self.external.replace(commit.external) {
             self.keys.remove(&old);
         }
-        self.keys.extend(draft.added);
-        self.slots.insert(draft.seat.key.fingerprint(), draft.seat.slot);
-        self.names.insert(draft.seat.name, draft.seat.slot);
-        self.policy = Some(draft.policy);
-        self.tree = draft.tree;
+        self.keys.extend(added);
+        self.index.follow(&self.tree, &outline, &emptied);
+        self.tree = tree;
         self.epoch = self.epoch.next();
         self.interim = interim;
         self.confirmed = confirmed;
         self.head = commit.head;
-        self.window.push(self.epoch, confirmed);
+        self.window.push(self.epoch, (confirmed, interim), !outline.removed.is_empty());
+        self.policy = Some(outline.policy);
+        self.lists = outline.lists;
     }
 
-    /// What `commit` would make of the tree, its claimed tree hash aside: for its author, who
-    /// learns the hash from here, and for [`check`](Self::check).
+    /// What a commit of these operations does, keys aside: for its author, who learns from it which
+    /// keys to make, and for [`check`](Self::check).
     ///
     /// # Errors
-    /// C2 to C15 of `docs/protocol.md` §4.3, but for the signature and the tree hash.
-    pub fn draft(&self, commit: &Commit) -> Result<Draft, CommitFault> {
-        self.check_place(commit)?;
-        let (seat, policy) = self.seat_after(commit)?;
-        self.draft_of(commit, seat, policy)
+    /// C4 to C6 and C13 to C18 of `docs/protocol.md` §4.4.
+    pub fn outline(
+        &self,
+        author: &Fingerprint,
+        operations: &[Operation],
+        head: &HeadRef,
+    ) -> Result<Outline, CommitFault> {
+        outline(self, author, operations, (head, Trust::Nobody))
     }
 
-    /// C8 to C10 and C12: the tree after a commit whose place, author and operation are right.
-    fn draft_of(&self, commit: &Commit, seat: Seat, policy: Policy) -> Result<Draft, CommitFault> {
+    /// What a commit with this outline makes of the tree, its claimed tree hash aside: for its
+    /// author, who learns the hash from here, and for [`check`](Self::check).
+    ///
+    /// # Errors
+    /// C8 to C10 and C12 of `docs/protocol.md` §4.4.
+    pub fn draft(&self, outline: Outline, commit: &Commit) -> Result<Draft, CommitFault> {
         if commit.head.size < self.head.size {
             return Err(CommitFault::Head);
         }
-        let key = match commit.leaves[..] {
-            [(slot, key)] if slot == seat.slot => key,
-            _ => return Err(CommitFault::Leaves),
-        };
-        // One changed leaf changes at most one node a level: no more are looked at.
-        if commit.nodes.len() > self.tree.height_with(seat.slot).into() {
+        let slots = commit.leaves.iter().map(|(slot, _)| slot);
+        if !slots.eq(outline.leaves.keys())
+            || commit.ephemeral.is_some() != outline.needs_ephemeral()
+        {
+            return Err(CommitFault::Leaves);
+        }
+        if !commit.nodes.iter().map(|(at, _)| *at).eq(outline.agreements()) {
             return Err(CommitFault::Nodes);
         }
         let added = self.new_keys(commit)?;
-        let leaf = Leaf { key, owner: commit.author, seat: Some(seat.clone()) };
-        let changes = Changes {
-            leaves: BTreeMap::from([(seat.slot, leaf)]),
-            nodes: sorted_map(&commit.nodes)?,
-        };
-        let rebuilt = self.tree.rebuild(&changes)?;
-        let tree_hash = top_hash(&rebuilt.tree, &policy, commit.head.size);
-        let (tree, replaced) = (rebuilt.tree, rebuilt.replaced);
-        Ok(Draft { tree, tree_hash, seat, policy, replaced, added })
+        let nodes = commit.nodes.iter().copied().collect();
+        let rebuilt = Tree::rebuild(&outline.shape, &self.leaves_after(&outline, commit), &nodes)?;
+        let Rebuilt { tree, replaced, emptied } = rebuilt;
+        let tree_hash = top_hash(&tree, &outline, commit.head.size);
+        Ok(Draft { outline, tree, tree_hash, replaced, emptied, added })
     }
 
     /// The group.
@@ -193,7 +194,7 @@ impl Roster {
         &self.tree
     }
 
-    /// Who may come in; `None` before the first commit.
+    /// What the group is; `None` before the first commit.
     #[must_use]
     pub const fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref()
@@ -214,7 +215,13 @@ impl Roster {
     /// The seat of an identity key.
     #[must_use]
     pub fn seat(&self, member: &Fingerprint) -> Option<&Seat> {
-        self.seat_at(*self.slots.get(member)?)
+        self.seat_at(self.index.slot(member)?)
+    }
+
+    /// The seat of a name.
+    #[must_use]
+    pub fn seat_named(&self, name: &Name) -> Option<&Seat> {
+        self.seat_at(self.index.slot_named(name)?)
     }
 
     /// The seat on a slot.
@@ -225,8 +232,49 @@ impl Roster {
 
     /// All seats, by slot.
     pub fn seats(&self) -> impl Iterator<Item = &Seat> {
-        let slots: BTreeSet<Slot> = self.slots.values().copied().collect();
-        slots.into_iter().filter_map(|slot| self.seat_at(slot))
+        self.tree.leaves().filter_map(|leaf| leaf.seat.as_ref())
+    }
+
+    /// Members that have not claimed their leaf.
+    #[must_use]
+    pub fn unclaimed(&self) -> usize {
+        self.index.unclaimed()
+    }
+
+    /// The slots of the admins.
+    pub fn admins(&self) -> impl Iterator<Item = Slot> {
+        self.index.admins()
+    }
+
+    /// The leaves whose last commit somebody authored.
+    pub fn owned(&self, owner: &Fingerprint) -> impl Iterator<Item = Slot> {
+        self.index.owned(owner)
+    }
+
+    /// Who may take a seat by itself.
+    #[must_use]
+    pub fn admitted(&self, who: &Fingerprint) -> Option<&Admitted> {
+        self.lists.admitted.get(who)
+    }
+
+    /// Everybody who was admitted and has no seat, by fingerprint.
+    pub fn all_admitted(&self) -> impl Iterator<Item = &Admitted> {
+        self.lists.admitted.iter()
+    }
+
+    /// Everybody who may not come in, by fingerprint.
+    pub fn all_denied(&self) -> impl Iterator<Item = &Denied> {
+        self.lists.denied.iter()
+    }
+
+    pub(crate) const fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// The oldest epoch whose messages count; `None` before the first commit.
+    #[must_use]
+    pub fn oldest_epoch(&self) -> Option<Epoch> {
+        self.window.oldest()
     }
 
     /// Whether a message counts at this place in the log, its author being who TLS says.
@@ -261,7 +309,9 @@ impl Roster {
         seat.key
             .verify(Label::Notice, &entry.notice.0, &entry.signature)
             .map_err(|_| NoticeFault::Signature)?;
-        if notice.epoch > self.epoch || notice.epoch <= seat.seated {
+        let is_it = |interim: &Digest| *interim == notice.interim;
+        let known = self.window.interim(notice.epoch).is_none_or(is_it);
+        if notice.epoch > self.epoch || notice.epoch <= seat.seated || !known {
             return Err(NoticeFault::Epoch);
         }
         Ok(notice)
@@ -283,17 +333,51 @@ impl Roster {
         Ok(beat)
     }
 
+    /// The leave request, if its author may be removed for it now.
+    ///
+    /// # Errors
+    /// C17 of `docs/protocol.md` §4.4.
+    pub fn check_leave(&self, entry: &LeaveEntry) -> Result<Leave, LeaveFault> {
+        self.judge_leave(entry, Trust::Nobody)
+    }
+
+    pub(crate) fn judge_leave(
+        &self,
+        entry: &LeaveEntry,
+        trust: Trust,
+    ) -> Result<Leave, LeaveFault> {
+        let leave = entry.view()?;
+        if leave.group != self.group {
+            return Err(LeaveFault::Encoding);
+        }
+        let (since, key) = match (self.seat(&leave.author), leave.key) {
+            (Some(seat), None) => (seat.seated, seat.key),
+            (None, Some(key)) if key.fingerprint() == leave.author => {
+                (self.admitted(&leave.author).ok_or(LeaveFault::Seat)?.since, key)
+            }
+            _ => return Err(LeaveFault::Seat),
+        };
+        if since != leave.since {
+            return Err(LeaveFault::Seat);
+        }
+        if trust == Trust::Nobody {
+            key.verify(Label::Leave, &entry.leave.0, &entry.signature)
+                .map_err(|_| LeaveFault::Signature)?;
+        }
+        Ok(leave)
+    }
+
     fn judge(&self, entry: &CommitEntry, trust: Trust) -> Result<Transition, CommitFault> {
         let commit = entry.view()?;
         self.check_place(&commit)?;
-        let (seat, policy) = self.seat_after(&commit)?;
         if trust == Trust::Nobody {
             let signed = CommitEntry::signed_bytes(&entry.commit, &entry.tag);
-            seat.key
+            self.signer(&commit)?
                 .verify(Label::Commit, &signed, &entry.signature)
                 .map_err(|_| CommitFault::Signature)?;
         }
-        let draft = self.draft_of(&commit, seat, policy)?;
+        let outline = outline(self, &commit.author, &commit.operations, (&commit.head, trust))?;
+        let draft = self.draft(outline, &commit)?;
         if draft.tree_hash != commit.tree_hash {
             return Err(CommitFault::TreeHash);
         }
@@ -313,66 +397,34 @@ impl Roster {
         Ok(())
     }
 
-    /// C4, C5, C6, C13, C14, C15: the author's seat and the policy after the commit.
-    fn seat_after(&self, commit: &Commit) -> Result<(Seat, Policy), CommitFault> {
-        match (&commit.operations[..], &self.policy) {
-            ([Operation::Create { nonce, policy, entrant }], None) => {
-                if group_id(&commit.author, nonce, policy) != self.group {
-                    return Err(CommitFault::GroupId);
-                }
-                Ok((self.entrant_seat(commit, entrant, Role::Admin)?, policy.clone()))
+    /// The key that a commit has to be signed by.
+    fn signer(&self, commit: &Commit) -> Result<PublicKey, CommitFault> {
+        match commit.operations.first() {
+            Some(Operation::Create { entrant, .. } | Operation::Join { entrant, .. }) => {
+                let is_authors = entrant.key.fingerprint() == commit.author;
+                if is_authors { Ok(entrant.key) } else { Err(CommitFault::Identity) }
             }
-            ([Operation::Join { entrant, wrap, .. }], Some(policy)) => {
-                self.check_wraps(core::slice::from_ref(wrap))?;
-                if !matches!(policy, Policy::Open { .. }) {
-                    return Err(CommitFault::Authority);
-                }
-                Ok((self.entrant_seat(commit, entrant, Role::Member)?, policy.clone()))
-            }
-            ([Operation::Rejoin { wraps, .. }], Some(policy)) => {
-                self.check_wraps(wraps)?;
-                let seat = self.seat(&commit.author).ok_or(CommitFault::Authority)?.clone();
-                Ok((Seat { since: self.epoch.next(), ..seat }, policy.clone()))
-            }
-            ([Operation::Update], Some(policy)) => {
-                let seat = self.seat(&commit.author).ok_or(CommitFault::Authority)?.clone();
-                Ok((seat, policy.clone()))
-            }
-            _ => Err(CommitFault::Operations),
+            Some(_) => Ok(self.seat(&commit.author).ok_or(CommitFault::Authority)?.key),
+            None => Err(CommitFault::Operations),
         }
     }
 
-    fn entrant_seat(
-        &self,
-        commit: &Commit,
-        entrant: &Entrant,
-        role: Role,
-    ) -> Result<Seat, CommitFault> {
-        if entrant.key.fingerprint() != commit.author
-            || self.slots.contains_key(&commit.author)
-            || self.names.contains_key(&entrant.name)
-        {
-            return Err(CommitFault::Identity);
-        }
-        if self.slots.len() >= MAX_MEMBERS {
-            return Err(CommitFault::Full);
-        }
-        let seated = self.epoch.next();
-        let slot = self.tree.lowest_free();
-        let (name, key) = (entrant.name.clone(), entrant.key);
-        Ok(Seat { name, key, role, seated, since: seated, slot })
-    }
-
-    /// C15: the tail's epoch first, then earlier ones, falling.
-    fn check_wraps(&self, wraps: &[Wrap]) -> Result<(), CommitFault> {
-        let tail_first = wraps.first().is_some_and(|wrap| wrap.epoch == self.epoch);
-        let falling = wraps.is_sorted_by(|a, b| a.epoch > b.epoch);
-        let all_past = wraps.iter().all(|wrap| wrap.epoch > Epoch(0));
-        if tail_first && falling && all_past && wraps.len() <= MAX_REJOIN_WRAPS {
-            Ok(())
-        } else {
-            Err(CommitFault::Wraps)
-        }
+    /// The leaves that are different after a commit, in whatever way.
+    fn leaves_after(&self, outline: &Outline, commit: &Commit) -> BTreeMap<Slot, Leaf> {
+        let seat = |slot: &Slot| match outline.seats.get(slot) {
+            Some(changed) => changed.clone(),
+            None => self.seat_at(*slot).cloned(),
+        };
+        let rekeyed = commit
+            .leaves
+            .iter()
+            .map(|(slot, key)| (*slot, Leaf { key: *key, owner: commit.author, seat: seat(slot) }));
+        let others = outline.seats.iter().filter(|(slot, _)| !outline.leaves.contains_key(slot));
+        let edited = others.filter_map(|(slot, seat)| {
+            let leaf = self.tree.leaf(*slot)?;
+            Some((*slot, Leaf { seat: seat.clone(), ..leaf.clone() }))
+        });
+        rekeyed.chain(edited).collect()
     }
 
     /// C10: the keys that a commit brings, all different and none of them known.
@@ -380,14 +432,14 @@ impl Roster {
         let leaves = commit.leaves.iter().map(|(_, key)| *key);
         let nodes = commit.nodes.iter().map(|(_, key)| *key);
         let kept: Vec<PublicKey> = leaves.chain(nodes).chain([commit.external]).collect();
-        let ephemeral = match commit.operations.first() {
+        let passing = match commit.operations.first() {
             Some(Operation::Join { ephemeral, .. } | Operation::Rejoin { ephemeral, .. }) => {
                 Some(*ephemeral)
             }
             _ => None,
         };
         let mut all = BTreeSet::new();
-        for key in kept.iter().copied().chain(ephemeral) {
+        for key in kept.iter().copied().chain(passing).chain(commit.ephemeral) {
             if self.keys.contains(&key) || !all.insert(key) {
                 return Err(CommitFault::ReusedKey);
             }
@@ -421,16 +473,28 @@ impl Transition {
         &self.draft.tree
     }
 
-    /// The author's seat after the commit.
+    /// What the commit's operations do.
     #[must_use]
-    pub const fn seat(&self) -> &Seat {
-        &self.draft.seat
+    pub const fn outline(&self) -> &Outline {
+        &self.draft.outline
+    }
+
+    /// The seat on a slot after the commit.
+    #[must_use]
+    pub fn seat_at(&self, slot: Slot) -> Option<&Seat> {
+        self.draft.tree.leaf(slot)?.seat.as_ref()
+    }
+
+    /// The author's seat after the commit; `None` never, for a commit that was checked.
+    #[must_use]
+    pub fn author(&self) -> Option<&Seat> {
+        self.seat_at(self.draft.outline.slot)
     }
 
     /// The policy after the commit.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
-        &self.draft.policy
+        &self.draft.outline.policy
     }
 }
 
@@ -448,25 +512,20 @@ impl Draft {
     }
 }
 
-/// C9: nodes by level, then index, each once.
-fn sorted_map<K: Ord + Copy, V: Copy>(list: &[(K, V)]) -> Result<BTreeMap<K, V>, CommitFault> {
-    if list.is_sorted_by(|a, b| a.0 < b.0) {
-        Ok(list.iter().copied().collect())
-    } else {
-        Err(CommitFault::Nodes)
-    }
-}
-
 /// What the top of the tree hash covers beside the tree.
 #[derive(Serialize)]
 struct Top<'a> {
     height: u8,
     root: Digest,
     policy: &'a Policy,
+    admitted: Digest,
+    denied: Digest,
     head_size: u64,
 }
 
-fn top_hash(tree: &Tree, policy: &Policy, head_size: u64) -> Digest {
-    let top = Top { height: tree.height(), root: tree.hash(), policy, head_size };
-    hash(Label::TreeTop, &[&encode(&top)])
+fn top_hash(tree: &Tree, outline: &Outline, head_size: u64) -> Digest {
+    let Outline { policy, lists, .. } = outline;
+    let (admitted, denied) = (lists.admitted.hash(), lists.denied.hash());
+    let (height, root) = (tree.height(), tree.hash());
+    hash(Label::TreeTop, &[&encode(&Top { height, root, policy, admitted, denied, head_size })])
 }

@@ -4,7 +4,11 @@
 //! other child's key. The structure is persistent, so that a commit is judged on a new tree that
 //! shares all unchanged subtrees with the old one; building it costs O(log n) for one leaf.
 
-use std::{collections::BTreeMap, sync::Arc};
+use core::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use openchat_crypto::{Label, PublicKey, hash};
 use openchat_wire::{Digest, Epoch, Fingerprint, Name, Slot, encode};
@@ -12,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::CommitFault,
-    seat::{Role, Seat},
+    seat::{Claim, Role, Seat, Unclaimed},
+    shape::Shape,
 };
 
 /// Hash of a subtree without leaves.
@@ -28,6 +33,40 @@ pub struct NodeIndex {
     pub index: u32,
 }
 
+impl NodeIndex {
+    /// The node itself, or what stands above a slot on a level.
+    #[must_use]
+    pub fn above(slot: Slot, level: u8) -> Self {
+        Self { level, index: slot.0.checked_shr(level.into()).unwrap_or(0) }
+    }
+
+    /// The other child of its parent.
+    #[must_use]
+    pub const fn sibling(self) -> Self {
+        Self { level: self.level, index: self.index ^ 1 }
+    }
+
+    /// Its left child; itself, for a leaf.
+    #[must_use]
+    pub const fn left(self) -> Self {
+        Self { level: self.level.saturating_sub(1), index: self.index.saturating_mul(2) }
+    }
+
+    /// Its right child.
+    #[must_use]
+    pub const fn right(self) -> Self {
+        let left = self.left();
+        Self { level: left.level, index: left.index.saturating_add(1) }
+    }
+
+    /// The slots below it.
+    #[must_use]
+    pub fn slots(self) -> Range<Slot> {
+        let first = self.index.saturating_mul(width(self.level));
+        Slot(first)..Slot(first.saturating_add(width(self.level)))
+    }
+}
+
 /// A leaf that is not empty.
 #[derive(Debug, Clone)]
 pub struct Leaf {
@@ -39,18 +78,14 @@ pub struct Leaf {
     pub seat: Option<Seat>,
 }
 
-/// What a commit does to a tree.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) leaves: BTreeMap<Slot, Leaf>,
-    pub(crate) nodes: BTreeMap<NodeIndex, PublicKey>,
-}
-
-/// The tree after a commit, and the keys that are no longer in it.
+/// The tree after a commit, and what is no longer in it.
 #[derive(Debug)]
 pub(crate) struct Rebuilt {
     pub(crate) tree: Tree,
+    /// Keys that were replaced or pruned.
     pub(crate) replaced: Vec<PublicKey>,
+    /// Leaves that were pruned, with their owners.
+    pub(crate) emptied: Vec<(Slot, Fingerprint)>,
 }
 
 /// A tree of public keys.
@@ -74,7 +109,7 @@ struct Node {
 
 #[derive(Debug)]
 enum Kind {
-    Leaf(Leaf),
+    Leaf(Box<Leaf>),
     Parent(Subtree, Subtree),
 }
 
@@ -83,11 +118,6 @@ impl Tree {
     #[must_use]
     pub const fn height(&self) -> u8 {
         self.height
-    }
-
-    /// Levels above the leaves once the tree has `slot`.
-    pub(crate) fn height_with(&self, slot: Slot) -> u8 {
-        self.grown_for(slot).height
     }
 
     /// Leaves that have a member.
@@ -105,6 +135,19 @@ impl Tree {
         }
     }
 
+    /// All leaves that are not empty, by slot.
+    pub fn leaves(&self) -> impl Iterator<Item = &Leaf> {
+        let mut stack: Vec<&Arc<Node>> = self.root.iter().collect();
+        core::iter::from_fn(move || {
+            loop {
+                match &stack.pop()?.kind {
+                    Kind::Leaf(leaf) => return Some(&**leaf),
+                    Kind::Parent(left, right) => stack.extend(right.iter().chain(left)),
+                }
+            }
+        })
+    }
+
     /// The key of the agreement at an inner node; `None` where it is transparent or empty.
     #[must_use]
     pub fn agreement(&self, at: NodeIndex) -> Option<PublicKey> {
@@ -119,16 +162,24 @@ impl Tree {
     /// half that doubling it adds.
     #[must_use]
     pub fn lowest_free(&self) -> Slot {
-        let mut at = NodeIndex { level: self.height, index: 0 };
-        if members(&self.root) == width(self.height) {
-            return Slot(width(self.height));
-        }
-        while at.level > 0 {
-            let left = left(at);
-            let full = self.node(left).is_some_and(|node| node.members == width(left.level));
-            at = if full { right(at) } else { left };
-        }
-        Slot(at.index)
+        self.next_free(0, &BTreeSet::new())
+    }
+
+    /// The lowest slot from `from` on that has no member once those of `vacated` have lost theirs.
+    pub(crate) fn next_free(&self, from: u32, vacated: &BTreeSet<Slot>) -> Slot {
+        let top = NodeIndex { level: self.height, index: 0 };
+        let inside = free_below(&self.root, top, from, vacated);
+        inside.unwrap_or_else(|| Slot(from.max(width(self.height))))
+    }
+
+    /// Members below a node.
+    pub(crate) fn members_below(&self, at: NodeIndex) -> u32 {
+        self.node(at).map_or(0, |node| node.members)
+    }
+
+    /// The key of a subtree; `None` where it is empty.
+    pub(crate) fn key(&self, at: NodeIndex) -> Option<PublicKey> {
+        self.node(at).map(|node| node.key)
     }
 
     /// The key of each subtree beside the path from `slot` to the root, from the leaf upward;
@@ -150,23 +201,32 @@ impl Tree {
         hash_of(&self.root)
     }
 
-    /// The tree with `changes`.
+    /// The tree in its new shape. `leaves` are those that are different, in whatever way; `nodes`
+    /// has a key for each agreement of the shape.
     ///
     /// # Errors
-    /// C9, unless `changes.nodes` are exactly the agreements above the changed leaves.
-    pub(crate) fn rebuild(&self, changes: &Changes) -> Result<Rebuilt, CommitFault> {
-        let highest = changes.leaves.keys().next_back().copied().unwrap_or_default();
-        let grown = self.grown_for(highest);
-        let mut walk = Walk { changes, used: 0, replaced: Vec::new() };
-        let root = walk.subtree(&grown.root, NodeIndex { level: grown.height, index: 0 })?;
-        if walk.used != changes.nodes.len() {
-            return Err(CommitFault::Nodes);
+    /// C9 if one has none.
+    pub(crate) fn rebuild(
+        shape: &Shape,
+        leaves: &BTreeMap<Slot, Leaf>,
+        nodes: &BTreeMap<NodeIndex, PublicKey>,
+    ) -> Result<Rebuilt, CommitFault> {
+        let grown = &shape.grown;
+        let mut walk = Walk { shape, leaves, nodes, replaced: Vec::new(), emptied: Vec::new() };
+        let mut root = walk.subtree(&grown.root, NodeIndex { level: grown.height, index: 0 })?;
+        for _ in shape.height..grown.height {
+            // The right half is empty, and the left one has the same key.
+            root = root.and_then(|root| match &root.kind {
+                Kind::Parent(left, _) => left.clone(),
+                Kind::Leaf(_) => None,
+            });
         }
-        Ok(Rebuilt { tree: Self { height: grown.height, root }, replaced: walk.replaced })
+        let tree = Self { height: shape.height, root };
+        Ok(Rebuilt { tree, replaced: walk.replaced, emptied: walk.emptied })
     }
 
     /// Doubled until it has `slot`. New right halves are empty, so old keys stay as they are.
-    fn grown_for(&self, slot: Slot) -> Self {
+    pub(crate) fn grown_for(&self, slot: Slot) -> Self {
         let mut tree = self.clone();
         while slot.0 >= width(tree.height) && tree.height < 31 {
             tree.height = tree.height.saturating_add(1);
@@ -194,62 +254,142 @@ impl Tree {
 
 /// One descent that replaces what changed and shares the rest.
 struct Walk<'a> {
-    changes: &'a Changes,
-    used: usize,
+    shape: &'a Shape,
+    leaves: &'a BTreeMap<Slot, Leaf>,
+    nodes: &'a BTreeMap<NodeIndex, PublicKey>,
     replaced: Vec<PublicKey>,
+    emptied: Vec<(Slot, Fingerprint)>,
 }
 
 impl Walk<'_> {
     fn subtree(&mut self, old: &Subtree, at: NodeIndex) -> Result<Subtree, CommitFault> {
-        if self.changes.leaves.range(slots(at)).next().is_none() {
+        if self.shape.is_pruned(at) {
+            self.prune(old, at);
+            return Ok(None);
+        }
+        let rekeyed = self.shape.is_rekeyed(at);
+        if !rekeyed && self.leaves.range(at.slots()).next().is_none() {
             return Ok(old.clone());
         }
         if at.level == 0 {
-            self.replaced.extend(old.as_ref().map(|node| node.key));
-            return Ok(self.changes.leaves.get(&Slot(at.index)).cloned().map(leaf_node));
+            if rekeyed {
+                self.replaced.extend(old.as_ref().map(|node| node.key));
+            }
+            return Ok(self.leaves.get(&Slot(at.index)).cloned().map(leaf_node));
         }
+        self.parent(old, at, rekeyed)
+    }
+
+    fn parent(
+        &mut self,
+        old: &Subtree,
+        at: NodeIndex,
+        rekeyed: bool,
+    ) -> Result<Subtree, CommitFault> {
         let none = None;
         let (old_left, old_right) = match old.as_deref() {
             Some(Node { kind: Kind::Parent(left, right), .. }) => (left, right),
             _ => (&none, &none),
         };
-        if old_left.is_some() && old_right.is_some() {
-            self.replaced.extend(old.as_ref().map(|node| node.key));
+        let old_key = old.as_ref().map(|node| node.key);
+        if rekeyed && old_left.is_some() && old_right.is_some() {
+            self.replaced.extend(old_key);
         }
-        let left = self.subtree(old_left, left(at))?;
-        let right = self.subtree(old_right, right(at))?;
+        let left = self.subtree(old_left, at.left())?;
+        let right = self.subtree(old_right, at.right())?;
         let key = match (&left, &right) {
-            (Some(_), Some(_)) => Some(self.agreement(at)?),
+            (Some(_), Some(_)) if rekeyed => self.nodes.get(&at).copied(),
+            (Some(_), Some(_)) => old_key,
             (Some(only), None) | (None, Some(only)) => Some(only.key),
-            (None, None) => None,
+            (None, None) => return Ok(None),
         };
-        Ok(key.map(|key| parent(key, left, right, at.level)))
+        let key = key.ok_or(CommitFault::Nodes)?;
+        Ok(Some(parent(key, left, right, at.level)))
     }
 
-    /// C9: an agreement above a changed leaf has a new key in the commit.
-    fn agreement(&mut self, at: NodeIndex) -> Result<PublicKey, CommitFault> {
-        self.used = self.used.saturating_add(1);
-        self.changes.nodes.get(&at).copied().ok_or(CommitFault::Nodes)
+    /// Notes what is no longer in the tree.
+    fn prune(&mut self, old: &Subtree, at: NodeIndex) {
+        let Some(node) = old else { return };
+        match &node.kind {
+            Kind::Leaf(leaf) => {
+                self.replaced.push(leaf.key);
+                self.emptied.push((Slot(at.index), leaf.owner));
+            }
+            Kind::Parent(left, right) => {
+                if left.is_some() && right.is_some() {
+                    self.replaced.push(node.key);
+                }
+                self.prune(left, at.left());
+                self.prune(right, at.right());
+            }
+        }
     }
+}
+
+/// The lowest slot below a node, from `from` on, that has no member.
+fn free_below(
+    subtree: &Subtree,
+    at: NodeIndex,
+    from: u32,
+    vacated: &BTreeSet<Slot>,
+) -> Option<Slot> {
+    let slots = at.slots();
+    if slots.end.0 <= from {
+        return None;
+    }
+    let vacated_here = u32::try_from(vacated.range(slots).count()).unwrap_or(u32::MAX);
+    if members(subtree).saturating_sub(vacated_here) == width(at.level) {
+        return None;
+    }
+    let none = None;
+    let (left, right) = match subtree.as_deref() {
+        _ if at.level == 0 => return Some(Slot(at.index)),
+        Some(Node { kind: Kind::Parent(left, right), .. }) => (left, right),
+        _ => (&none, &none),
+    };
+    let lower = free_below(left, at.left(), from, vacated);
+    lower.or_else(|| free_below(right, at.right(), from, vacated))
 }
 
 /// What a leaf's hash covers, in the order of encoding.
 #[derive(Serialize)]
 struct LeafContent<'a> {
-    seat: Option<(&'a Name, Fingerprint, Role, Epoch)>,
+    seat: Option<(&'a Name, Fingerprint, Role, Epoch, ClaimContent)>,
     owner: Fingerprint,
     key: PublicKey,
 }
 
+#[derive(Serialize)]
+enum ClaimContent {
+    Claimed,
+    Unclaimed { prekey_hash: Digest, adder: Fingerprint },
+    Half,
+}
+
+impl From<Claim> for ClaimContent {
+    fn from(claim: Claim) -> Self {
+        match claim {
+            Claim::Claimed => Self::Claimed,
+            Claim::Unclaimed(Unclaimed { prekey_hash, adder, .. }) => {
+                Self::Unclaimed { prekey_hash, adder }
+            }
+            Claim::Half => Self::Half,
+        }
+    }
+}
+
 fn leaf_node(leaf: Leaf) -> Arc<Node> {
     let content = LeafContent {
-        seat: leaf.seat.as_ref().map(|s| (&s.name, s.key.fingerprint(), s.role, s.seated)),
+        seat: leaf
+            .seat
+            .as_ref()
+            .map(|seat| (&seat.name, seat.fingerprint, seat.role, seat.seated, seat.claim.into())),
         owner: leaf.owner,
         key: leaf.key,
     };
     let hash = hash(Label::TreeLeaf, &[&encode(&content)]);
     let members = u32::from(leaf.seat.is_some());
-    Arc::new(Node { key: leaf.key, hash, members, kind: Kind::Leaf(leaf) })
+    Arc::new(Node { key: leaf.key, hash, members, kind: Kind::Leaf(Box::new(leaf)) })
 }
 
 fn parent(key: PublicKey, left: Subtree, right: Subtree, level: u8) -> Arc<Node> {
@@ -272,18 +412,4 @@ fn members(subtree: &Subtree) -> u32 {
 /// Slots below a node of this level.
 fn width(level: u8) -> u32 {
     1_u32.checked_shl(level.into()).unwrap_or(u32::MAX)
-}
-
-fn slots(at: NodeIndex) -> core::ops::Range<Slot> {
-    let first = at.index.saturating_mul(width(at.level));
-    Slot(first)..Slot(first.saturating_add(width(at.level)))
-}
-
-fn left(at: NodeIndex) -> NodeIndex {
-    NodeIndex { level: at.level.saturating_sub(1), index: at.index.saturating_mul(2) }
-}
-
-fn right(at: NodeIndex) -> NodeIndex {
-    let left = left(at);
-    NodeIndex { index: left.index.saturating_add(1), ..left }
 }

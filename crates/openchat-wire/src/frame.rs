@@ -76,6 +76,12 @@ impl<T: Serialize + DeserializeOwned> FrameDecoder<T> {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes that wait for the rest of their frame.
+    #[must_use]
+    pub const fn pending(&self) -> usize {
+        self.buffer.len().saturating_sub(self.start)
+    }
+
     /// The next whole frame, or `None` until more bytes come.
     ///
     /// # Errors

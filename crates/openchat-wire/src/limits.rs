@@ -13,8 +13,14 @@ pub const MAX_ENTRY: usize = 256 * 1024;
 /// belongs in a file. Stated in the README and refused with a clear error, never cut.
 pub const MAX_TEXT: usize = 16_000;
 
-/// Bytes of a frame between client and relay: the largest commit with its envelope.
-pub const MAX_FRAME: usize = MAX_COMMIT + 64 * 1024;
+/// Bytes of one letter. A Welcome has about 400.
+pub const MAX_LETTER: usize = 1024;
+
+/// Bytes of all letters of one append: a Welcome for each of [`MAX_UNCLAIMED`] and some invitations.
+pub const MAX_LETTERS: usize = 4 * 1024 * 1024;
+
+/// Bytes of a frame between client and relay: the largest commit with its letters and envelope.
+pub const MAX_FRAME: usize = MAX_COMMIT + MAX_LETTERS + 64 * 1024;
 
 /// Bytes of a frame from somebody who has not proved who they are yet: a CSR and an invitation.
 pub const MAX_ENROLL_FRAME: usize = 16 * 1024;
@@ -33,6 +39,70 @@ pub const MAX_MEMBERS: usize = 10_000;
 
 /// Slots of one tree: the power of two that holds [`MAX_MEMBERS`].
 pub const MAX_SLOTS: u32 = 16_384;
+
+/// People admitted to a group who have no seat yet: as many as may be seated.
+pub const MAX_ADMITTED: usize = MAX_MEMBERS;
+
+/// People whom a group denies: as many as may be seated. Lifting one makes room.
+pub const MAX_DENIED: usize = MAX_MEMBERS;
+
+/// Unclaimed leaves of members whom one person added: it alone can heal them. Larger groups are
+/// filled by admitting.
+pub const MAX_UNCLAIMED: usize = 1_024;
+
+/// Groups of one person, seated or admitted.
+pub const MAX_GROUPS: usize = 1_024;
+
+/// Groups of one person into which one other person put it, and which it has not entered: nobody
+/// fills somebody's [`MAX_GROUPS`] alone.
+pub const MAX_GROUPS_BY_ANOTHER: usize = 64;
+
+/// Groups that one person may create at once: a first day with everybody whom one knows.
+pub const CREATE_BURST: u32 = 16;
+
+/// Pace of one person's new groups, once the burst is spent. Each may cost the relay a second of
+/// work and its memory a tree.
+pub const CREATE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// One-time prekeys that the relay keeps of one person: a month of new conversations.
+pub const MAX_PREKEYS: usize = 100;
+
+/// Bytes of a signed prekey; one takes 210.
+pub const MAX_PREKEY: usize = 256;
+
+/// Life of a prekey. Who was offline for longer is added by the one of last resort, or admitted.
+pub const PREKEY_LIFE: Duration = Duration::from_hours(30 * 24);
+
+/// Time after a prekey's end in which its private part is kept, for adds that were under way.
+pub const PREKEY_GRACE: Duration = Duration::from_hours(7 * 24);
+
+/// How far ahead a device's clock may be whose prekeys the relay takes.
+pub const MAX_CLOCK_AHEAD: Duration = Duration::from_mins(10);
+
+/// Prekeys that one person may publish at once: four times all of them. Each costs the relay a
+/// signature's check.
+pub const PUBLISH_BURST: u32 = 404;
+
+/// Pace of one person's new prekeys, once the burst is spent.
+pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Prekeys that one person may fetch at once: enough to fill a group of friends.
+pub const PREKEY_BURST: u32 = 64;
+
+/// Pace of one person's fetches, once the burst is spent.
+pub const PREKEY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Prekeys of one other person that somebody may fetch at once: nobody drains a person's alone.
+pub const PREKEY_BURST_OF_ONE: u32 = 16;
+
+/// Pace of one person's fetches of one other's prekeys, once the burst is spent.
+pub const PREKEY_INTERVAL_OF_ONE: Duration = Duration::from_mins(1);
+
+/// Time for which a notice slows a group's joins.
+pub const NOTICE_MEMORY: Duration = Duration::from_mins(10);
+
+/// The slowest pace that notices bring joins to: never to zero.
+pub const SLOWEST_JOINS: Duration = Duration::from_mins(1);
 
 /// A message counts while its epoch is among this many newest ones. Sixteen commits may pass
 /// between sealing and logging, so writers survive a burst of joins; more would keep old keys.
@@ -94,6 +164,24 @@ pub const RENEWAL_BURST: u32 = 8;
 /// Pace of one member's updates and rejoins, once the burst is spent: a single member can then not
 /// move the others out of the epoch window, nor outrun their rejoins.
 pub const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Commits of one member that renew nothing and place nobody who asks: adds, admissions, roles,
+/// removals of who left. An evening of tidying up, at once.
+pub const CHANGE_BURST: u32 = 32;
+
+/// Pace of one member's changes, once the burst is spent: as slow as joins, for the same reason.
+pub const CHANGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time for which the next place is kept for whoever lost a race with a removal: those who are to
+/// be removed can't outrun it.
+pub const KEPT_PLACE: Duration = Duration::from_secs(10);
+
+/// Places that a group keeps for one member at once.
+pub const KEPT_PLACE_BURST: u32 = 2;
+
+/// Pace of places kept for one member, once the burst is spent: nobody holds a group up for long
+/// by races that are lost on purpose.
+pub const KEPT_PLACE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Age of the transparency head a commit names when the relay takes it.
 pub const MAX_HEAD_AGE: Duration = Duration::from_mins(10);

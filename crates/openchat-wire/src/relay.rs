@@ -3,8 +3,12 @@
 //! A client asks, each request with an id of its choice; answers carry that id and come in the
 //! order of the requests. Between them the relay pushes the entries of tailed logs.
 
-use crate::{Blob, Digest, Epoch, Fingerprint, GroupId, GroupName, Seq};
-use serde::{Deserialize, Serialize};
+use crate::{
+    Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis, decode,
+    encode,
+    limits::{MAX_LETTER, MAX_PREKEYS},
+};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// ALPN protocol name of the messenger: a client certificate is required.
 pub const ALPN: &[u8] = b"openchat/1";
@@ -27,8 +31,28 @@ pub enum Request {
     Head,
     /// Which group has this open name? Answered [`Answer::Group`].
     FindGroup(GroupName),
+    /// Which direct group do I have with this person? Answered [`Answer::Group`].
+    FindDirect(Fingerprint),
+    /// The groups in which I am seated or admitted. Answered [`Answer::Groups`].
+    Groups,
     /// The certificate of an identity key. Answered [`Answer::Certificate`].
     Certificate(Fingerprint),
+    /// The certificate of the key that has this name. Answered [`Answer::Certificate`].
+    CertificateOf(Name),
+    /// Keep these prekeys of mine beside those that are there; one of last resort replaces the
+    /// one before. Answered [`Answer::Prekeys`].
+    PublishPrekeys {
+        /// Whether all that were there are to be forgotten first.
+        replace: bool,
+        /// Signed prekeys, encoded. More than a person may have don't decode.
+        #[serde(deserialize_with = "bounded_prekeys")]
+        prekeys: Vec<Blob>,
+    },
+    /// How many prekeys of mine are left. Answered [`Answer::Prekeys`].
+    CountPrekeys,
+    /// A prekey of this person, never to be given to anybody again unless it is the last resort.
+    /// Answered [`Answer::Prekey`].
+    FetchPrekey(Fingerprint),
     /// Commits of a log after a place. Answered [`Answer::Entries`].
     ReadCommits {
         /// The log.
@@ -50,6 +74,8 @@ pub enum Request {
         log: GroupId,
         /// A `LogEntry`, encoded.
         entry: Blob,
+        /// For the inboxes of those whom a commit adds or admits, if it is logged.
+        letters: Vec<Letter>,
     },
     /// What the relay claims a log is at a place, under its signature. Answered [`Answer::Receipt`].
     Receipt {
@@ -66,6 +92,55 @@ pub enum Request {
         /// A heartbeat, encoded and signed.
         beat: Blob,
     },
+}
+
+/// What an author sends to one person along with a commit (`docs/protocol.md` §4.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// Whom the commit adds or admits.
+    pub to: Fingerprint,
+    /// Only that person can read it.
+    pub sealed: Blob,
+}
+
+/// An entry of an inbox, written by the relay when the commit was logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxEntry {
+    /// The commit's author.
+    pub from: Fingerprint,
+    /// The group.
+    pub group: GroupId,
+    /// The commit's place in the group's log.
+    pub seq: Seq,
+    /// The author's letter.
+    pub letter: Blob,
+}
+
+/// Version of everything in a log; the first byte of each entry.
+const ENTRY_VERSION: u8 = 1;
+
+/// Bytes that an inbox's entry adds around a letter: two hashes, a place, a length.
+const INBOX_ENVELOPE: usize = 96;
+
+impl InboxEntry {
+    /// The entry's bytes: `version ‖ postcard`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![ENTRY_VERSION];
+        bytes.extend(encode(self));
+        bytes
+    }
+
+    /// The entry that `bytes` are.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for an unknown version and for anything not canonical or too long.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let Some((&ENTRY_VERSION, body)) = bytes.split_first() else {
+            return Err(DecodeError::Malformed);
+        };
+        decode(body, MAX_LETTER.saturating_add(INBOX_ENVELOPE))
+    }
 }
 
 /// The relay's frame.
@@ -109,8 +184,19 @@ pub enum Answer {
     Head(Blob),
     /// The group with that name.
     Group(GroupId),
+    /// One's groups.
+    Groups(Vec<GroupId>),
     /// A certificate in DER.
     Certificate(Blob),
+    /// What is left of one's own prekeys.
+    Prekeys {
+        /// One-time prekeys.
+        one_time: u32,
+        /// When the one of last resort expires, if there is one.
+        last_resort: Option<UnixMillis>,
+    },
+    /// A signed prekey, encoded.
+    Prekey(Blob),
     /// Entries in order; ask again after the last one until `complete`.
     Entries {
         /// Place and bytes.
@@ -141,8 +227,8 @@ pub enum Refusal {
         /// The winner.
         entry: Blob,
     },
-    /// The open group's name belongs to another group already.
-    #[error("the group's name is taken")]
+    /// The open group's name, or the pair of people, belongs to another group already.
+    #[error("there is such a group already")]
     NameTaken(GroupId),
     /// The message's epoch or seat no longer counts: seal it again.
     #[error("sealed for an epoch that has passed")]
@@ -162,6 +248,10 @@ pub enum Refusal {
     /// The relay itself failed; its operator's trace says why.
     #[error("the server failed")]
     Internal,
+    /// This person is in as many groups as anybody may be, or was put into as many by the one who
+    /// asks as anybody may be by another.
+    #[error("a person would be in too many groups")]
+    TooManyGroups(Fingerprint),
 }
 
 /// Why the relay closes a connection.
@@ -199,4 +289,65 @@ pub struct SignedReceipt {
     pub body: Blob,
     /// 64 bytes, checked by `openchat-pki`.
     pub signature: Blob,
+}
+
+/// All of a person's, and the one of last resort. A list of empty ones would otherwise take 24 times
+/// the memory of its frame.
+fn bounded_prekeys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Blob>, D::Error> {
+    struct Bounded;
+    impl<'de> de::Visitor<'de> for Bounded {
+        type Value = Vec<Blob>;
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a list of prekeys")
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut prekeys = Vec::new();
+            while let Some(prekey) = list.next_element()? {
+                if prekeys.len() > MAX_PREKEYS {
+                    return Err(de::Error::custom("too many prekeys"));
+                }
+                prekeys.push(prekey);
+            }
+            Ok(prekeys)
+        }
+    }
+    deserializer.deserialize_seq(Bounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MAX_FRAME;
+
+    fn publish(count: usize) -> Result<Request, DecodeError> {
+        let prekeys = vec![Blob::default(); count];
+        decode(&encode(&Request::PublishPrekeys { replace: true, prekeys }), MAX_FRAME)
+    }
+
+    #[test]
+    fn more_prekeys_than_a_person_may_have_do_not_decode() {
+        assert!(publish(MAX_PREKEYS + 1).is_ok());
+        assert_eq!(publish(MAX_PREKEYS + 2), Err(DecodeError::Malformed));
+    }
+
+    fn inbox_entry(letter: usize) -> InboxEntry {
+        let letter = Blob(vec![7; letter]);
+        InboxEntry { from: Fingerprint([1; 32]), group: GroupId([2; 32]), seq: Seq(u64::MAX), letter }
+    }
+
+    #[test]
+    fn an_inbox_entry_of_the_largest_letter_comes_back() {
+        let entry = inbox_entry(MAX_LETTER);
+        assert_eq!(InboxEntry::decode(&entry.to_bytes()), Ok(entry));
+    }
+
+    #[test]
+    fn an_inbox_entry_of_another_version_or_size_is_refused() {
+        let mut bytes = inbox_entry(1).to_bytes();
+        bytes[0] = 2;
+        assert_eq!(InboxEntry::decode(&bytes), Err(DecodeError::Malformed));
+        assert_eq!(InboxEntry::decode(&[]), Err(DecodeError::Malformed));
+        let long = InboxEntry::decode(&inbox_entry(MAX_LETTER + 100).to_bytes());
+        assert!(matches!(long, Err(DecodeError::TooLong { .. })), "{long:?}");
+    }
 }

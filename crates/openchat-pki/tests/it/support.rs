@@ -81,7 +81,7 @@ impl TryRng for StuckRng {
 impl TryCryptoRng for StuckRng {}
 
 pub(crate) fn key(seed: u8) -> IdentityKey {
-    IdentityKey::generate(&mut rng(seed))
+    IdentityKey::generate(&mut rng(seed)).deterministic()
 }
 
 /// The CA's key. No test uses seed 1 for another.

@@ -2,7 +2,9 @@
 
 use crate::support::{bob, ca, key, name};
 use openchat_crypto::sha256;
-use openchat_pki::{Entry, Head, HeadError, MerkleLog, Rollback, SignedError, UnverifiedHead};
+use openchat_pki::{
+    Entry, Head, HeadError, Inclusion, MerkleLog, Rollback, SignedError, UnverifiedHead,
+};
 use openchat_wire::{DecodeError, Digest, GroupId, UnixMillis};
 
 /// The eight leaves of Certificate Transparency's own test vectors.
@@ -185,4 +187,34 @@ fn a_log_that_is_taken_back_is_seen() {
     assert_eq!(head(5, 9).follows(&first), Err(Rollback::Time));
     let other = Head { log_id: Digest([1; 32]), ..head(5, 11) };
     assert_eq!(other.follows(&first), Err(Rollback::OtherLog));
+}
+
+#[test]
+fn every_entry_is_proved_at_its_place_and_nowhere_else() {
+    for size in 1..=LEAVES.len() {
+        let log = MerkleLog::from_iter(&LEAVES[..size]);
+        let total = u64::try_from(size).unwrap();
+        for (index, leaf) in (0..).zip(&LEAVES[..size]) {
+            let proof = log.prove(index).unwrap();
+            assert!(proof.verify(leaf, total, &log.root()), "{index} of {size}");
+            assert!(!proof.verify(b"another", total, &log.root()));
+            assert!(!proof.verify(leaf, total, &Digest([1; 32])));
+            let elsewhere = Inclusion { index: index ^ 1, ..proof.clone() };
+            assert!(!elsewhere.verify(leaf, total, &log.root()), "{index} of {size} elsewhere");
+            let longer = [proof.path.clone(), vec![Digest([0; 32])]].concat();
+            assert!(!Inclusion { path: longer, ..proof.clone() }.verify(leaf, total, &log.root()));
+        }
+        assert_eq!(log.prove(total), None);
+    }
+}
+
+#[test]
+fn absurd_sizes_and_indices_are_refused() {
+    let proof = MerkleLog::from_iter(&LEAVES[..1]).prove(0).unwrap();
+    let root = MerkleLog::from_iter(&LEAVES[..1]).root();
+    for size in [0, 1 << 41, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+        for index in [0, 1, size / 2, size.saturating_sub(1), u64::MAX] {
+            assert!(!Inclusion { index, ..proof.clone() }.verify(LEAVES[0], size, &root));
+        }
+    }
 }

@@ -48,7 +48,7 @@ impl Filling {
         let operation = if number == 0 {
             Operation::Create { nonce: self.nonce, policy: policy(), entrant }
         } else {
-            Operation::Join { entrant, wrap, ephemeral: self.pool.take() }
+            Operation::Join { entrant, wrap, ephemeral: self.pool.take(), replaces: None }
         };
         // Whoever comes is on the right of everybody else: above it, each right child has a left
         // sibling, and no left child a right one.
@@ -62,16 +62,22 @@ impl Filling {
             interim: *self.roster.interim(),
             seen: Seen { seq: Seq(0), log_hash: Digest([0; 32]) },
             operations: vec![operation],
+            ephemeral: None,
             leaves: vec![(Slot(number), self.pool.take())],
             nodes,
             tree_hash: Digest([0; 32]),
             external: self.pool.take(),
             head: HEAD,
         };
-        if let Ok(draft) = self.roster.draft(&commit) {
-            commit.tree_hash = *draft.tree_hash();
+        if let Ok(hash) = self.tree_hash(&commit) {
+            commit.tree_hash = hash;
         }
         commit
+    }
+
+    fn tree_hash(&self, commit: &Commit) -> Result<Digest, CommitFault> {
+        let outline = self.roster.outline(&commit.author, &commit.operations, &commit.head)?;
+        Ok(*self.roster.draft(outline, commit)?.tree_hash())
     }
 
     fn take(&mut self, commit: &Commit) {
@@ -131,7 +137,7 @@ fn c13_a_full_group_takes_nobody_and_goes_on() {
         nodes,
         ..one_more
     };
-    update.tree_hash = *group.roster.draft(&update).unwrap().tree_hash();
+    update.tree_hash = group.tree_hash(&update).unwrap();
     let transition = group.roster.check(&group.signed(&update)).unwrap();
     group.roster.apply(transition);
 }

@@ -1,4 +1,4 @@
-//! Hashes and bytes as a script wrote them down from `docs/protocol.md` §3, §4.1, §4.5 and §6.1,
+//! Hashes and bytes as a script wrote them down from `docs/protocol.md` §3, §4.1, §4.8 and §6.1,
 //! with the points 1·G to 8·G of P-256 as keys.
 
 use openchat_crypto::{IdentityKey, Label, PublicKey, Signature, Tag, sha256};
@@ -30,7 +30,7 @@ const POINTS: [&str; 8] = [
      ad5accbd91e9d8244ff15d771167cee0a2ed51f6bbe76a78da540a6a0f09957e",
 ];
 
-const GROUP: &str = "f3e9549512be73cafea2a9e5cde7a25a84f389f2f070c660741c6104bd1b2eaa";
+const GROUP: &str = "3d41bf5ff185e45328d95dc309ac4d9f05b975870d91298f0231a79261934513";
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> =
@@ -48,7 +48,7 @@ fn point(k: usize) -> PublicKey {
 }
 
 fn policy() -> Policy {
-    Policy::Open { name: "general".parse().unwrap() }
+    Policy::open("general".parse().unwrap())
 }
 
 /// Replaying asks for no signature, so any one will do.
@@ -71,24 +71,27 @@ fn commits() -> [Commit; 2] {
             policy: policy(),
             entrant: Entrant { name: "alice".parse().unwrap(), key: alice },
         }],
+        ephemeral: None,
         leaves: vec![(Slot(0), point(3))],
         nodes: Vec::new(),
-        tree_hash: digest("41b344fb61c7ee862761194454fa85f1c10a76eefa55d901749077ac2173a0fa"),
+        tree_hash: digest("7a14449b592b375c1b3b9779ca7b4fb49adcf61d3c6c1bae54ed14c607521207"),
         external: point(6),
         head: HeadRef { size: 300, root: Digest([9; 32]) },
     };
     let join = Commit {
         author: bob.fingerprint(),
         epoch: Epoch(1),
-        interim: digest("f1791d3bf53375fd60ab3d5887ddc08d921c2f41ce157bebc519a9f6183e8c01"),
+        interim: digest("5a66b1b8bddcce65bc3f5b7b3472d198783e07bcf3709b60f48a5a490650a1ee"),
         operations: vec![Operation::Join {
             entrant: Entrant { name: "bob".parse().unwrap(), key: bob },
             wrap: Wrap { epoch: Epoch(1), wrapped: Digest([11; 32]) },
             ephemeral: point(8),
+            replaces: None,
         }],
+        ephemeral: None,
         leaves: vec![(Slot(1), point(4))],
         nodes: vec![(NodeIndex { level: 1, index: 0 }, point(5))],
-        tree_hash: digest("e348fc6c6cd536f14dace033861afc7ae51d32e59828c35f7e7a0cf4fb2c9831"),
+        tree_hash: digest("dc951dda652cbf6e4d149019f464d9a97d95378426ad7cd485eed679d012f80d"),
         external: point(7),
         ..create.clone()
     };
@@ -99,17 +102,17 @@ fn commits() -> [Commit; 2] {
 fn a_creation_and_a_join() {
     let mut roster = Roster::new(GroupId(digest(GROUP).0));
     let bytes = [
-        (443, "0801fcc6adaeab11dab3b233df76f4bb0fb1ef8fa98dd1cbf65ae85f63eccf50"),
-        (565, "b80a998dfb147cedf86ecece9b532d5e6c691133a793fecdf5e07ce951cb6895"),
+        (446, "3955afa73371b2e225dd842301475313bc3e0786d073b84d810b655c3bd99bcd"),
+        (567, "d79d1c49436c7e897a3f3475c2ad04d952dcbeaf8c365f439f65c0e0a073d088"),
     ];
     let after = [
         (
-            "7fcb0990dd02b1d279472adb22d7a16ca4b524e485b099af6b372dc4421880cf",
-            "f1791d3bf53375fd60ab3d5887ddc08d921c2f41ce157bebc519a9f6183e8c01",
+            "74418ad3d6bedb603c4f2ada9446a81771f14f4fd6563855b2f7676070afa7fe",
+            "5a66b1b8bddcce65bc3f5b7b3472d198783e07bcf3709b60f48a5a490650a1ee",
         ),
         (
-            "ef0e44161f663e333ed64d4468cea5c3802229ca350c2494ed80a60a9ff16d96",
-            "6a1bfe4eaddd23611e19e5661b6f72bc6cc2b4415978c5bc167d49c242eb8b3b",
+            "4547de13f50cb65f0fdffdcba7824650988500be027310d4bb1c54478b2e9ad2",
+            "08e8e93690adb646973bd6037160f04cf67be93d02c75391bfd7c482643c9b1a",
         ),
     ];
     let tags = [Tag([10; 32]), Tag([12; 32])];
@@ -131,15 +134,15 @@ fn a_groups_id_and_its_log_hashes() {
     let group = group_id(&point(1).fingerprint(), &Digest([2; 32]), &policy());
     assert_eq!(group.0, digest(GROUP).0);
     let start = log_hash_start(&group);
-    let known = "8127ca1d9dbe7b30d41e60346386f6084766ea877154ee8ada8fd456e2924e87";
+    let known = "e3bac7c190324799f2ac8caaf311730ea80c4b2fa161f8610ca7019e3f77eec2";
     assert_eq!(start, digest(known));
-    let known = "154d86ac95b2f4974574dead367951149dc0c4705c0f02da907a19ef04af6dca";
+    let known = "fa0d5f10a7653d3af1158c41b8eb11aaf53c416b61a34b208c47e8df33cdf977";
     assert_eq!(log_hash_next(&start, Seq(258), &[1, 2, 3]), digest(known));
 }
 
 #[test]
 fn a_messages_header() {
-    let confirmed = digest("ef0e44161f663e333ed64d4468cea5c3802229ca350c2494ed80a60a9ff16d96");
+    let confirmed = digest("4547de13f50cb65f0fdffdcba7824650988500be027310d4bb1c54478b2e9ad2");
     let header = MessageHeader {
         epoch: Epoch(300),
         confirmed: MessageHeader::prefix(&confirmed),
@@ -147,8 +150,8 @@ fn a_messages_header() {
         generation: Generation(1_000),
         id: MessageId([13; 16]),
     };
-    let bytes = "ac02ef0e44161f663e333ed64d4468cea5c301e8070d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d";
+    let bytes = "ac024547de13f50cb65f0fdffdcba782465001e8070d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d";
     assert_eq!(encode(&header), hex(bytes));
-    let known = "8c3bb1adcb9e848d51c32d8d7e7f2cb876fd9718090561e6a55fdce34b05df7a";
+    let known = "8e980e0c1a18029c5a037c68bfa807ae17d7d7ed56b7c8dfefb05dbebf078481";
     assert_eq!(header.hash(&GroupId(digest(GROUP).0)), digest(known));
 }

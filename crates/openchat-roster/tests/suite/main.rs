@@ -13,5 +13,6 @@ mod full_group;
 mod known_answers;
 mod messages;
 mod notices;
+mod operations;
 mod scribe;
 mod trees;

@@ -4,10 +4,10 @@ use core::convert::Infallible;
 
 use openchat_crypto::{IdentityKey, KeyPair, Label, PublicKey, Secret, Tag, sha256};
 use openchat_roster::{
-    Commit, CommitEntry, Entrant, HeadRef, NodeIndex, Operation, Policy, Roster, Seen, Wrap,
-    group_id,
+    self as roster, Commit, CommitEntry, CommitFault, Entrant, HeadRef, Operation, Policy, Prekey,
+    PrekeyKind, Reason, Roster, Seen, SignedPrekey, Wrap, group_id,
 };
-use openchat_wire::{Digest, Fingerprint, GroupId, Name, Seq, Slot};
+use openchat_wire::{Digest, Fingerprint, GroupId, Name, Seq, Slot, UnixMillis};
 use rand_core::{TryCryptoRng, TryRng};
 
 pub(crate) const HEAD: HeadRef = HeadRef { size: 7, root: Digest([7; 32]) };
@@ -23,6 +23,8 @@ pub(crate) struct Person {
 pub(crate) struct Scribe {
     pub(crate) roster: Roster,
     pub(crate) people: Vec<Person>,
+    /// What all commits name.
+    pub(crate) head: HeadRef,
     drawn: Draw,
 }
 
@@ -44,16 +46,42 @@ impl Scribe {
                 key: IdentityKey::generate(&mut drawn),
             })
             .collect();
-        let nonce = Digest([1; 32]);
-        let group = group_id(&people[0].key.fingerprint(), &nonce, &policy());
-        let mut scribe = Self { roster: Roster::new(group), people, drawn };
-        let operation = Operation::Create { nonce, policy: policy(), entrant: scribe.entrant(0) };
-        let creation = scribe.commit(0, operation, Slot(0));
-        scribe.take(0, &creation);
+        let mut scribe = Self { roster: nobodys(), people, head: HEAD, drawn };
+        scribe.create(policy(), Vec::new());
         for joiner in 1..seated {
             scribe.act(joiner, Act::Join);
         }
         scribe
+    }
+
+    /// Begins another group, of person 0, with what else its creation does.
+    pub(crate) fn create(&mut self, policy: Policy, more: Vec<Operation>) {
+        let (nonce, entrant) = (Digest([1; 32]), self.entrant(0));
+        self.roster = Roster::new(group_id(&self.fingerprint(0), &nonce, &policy));
+        let first = Operation::Create { nonce, policy, entrant };
+        self.does(0, [vec![first], more].concat());
+    }
+
+    /// Makes and takes a commit of these operations.
+    pub(crate) fn does(&mut self, who: usize, operations: Vec<Operation>) {
+        let commit = self.commit(who, operations).unwrap();
+        self.take(who, &commit);
+    }
+
+    /// What is wrong with a commit of these operations, the same for its author and its readers.
+    pub(crate) fn fault(&mut self, who: usize, operations: Vec<Operation>) -> CommitFault {
+        let outline = self.roster.outline(&self.fingerprint(who), &operations, &self.head);
+        let fault = outline.unwrap_err();
+        // Any leaves and nodes will do: operations are judged first.
+        let mut commit = self.blank(who, operations);
+        commit.leaves = vec![(Slot(0), self.fresh())];
+        let read = self.roster.check(&self.signed(who, &commit)).unwrap_err();
+        if fault == CommitFault::Authority && self.roster.seat(&self.fingerprint(who)).is_none() {
+            assert!(matches!(read, CommitFault::Authority | CommitFault::Identity), "{read:?}");
+        } else {
+            assert_eq!(read, fault);
+        }
+        fault
     }
 
     /// Makes and takes a commit.
@@ -63,17 +91,49 @@ impl Scribe {
     }
 
     pub(crate) fn make(&mut self, who: usize, act: Act) -> Commit {
-        let seat = self.roster.seat(&self.fingerprint(who));
-        let slot = seat.map_or(self.roster.tree().lowest_free(), |seat| seat.slot);
-        let wrap = Wrap { epoch: self.roster.epoch(), wrapped: Digest([9; 32]) };
         let operation = match act {
-            Act::Join => {
-                Operation::Join { entrant: self.entrant(who), wrap, ephemeral: self.fresh() }
-            }
-            Act::Rejoin => Operation::Rejoin { wraps: vec![wrap], ephemeral: self.fresh() },
+            Act::Join => self.join(who),
+            Act::Rejoin => Operation::Rejoin { wraps: vec![self.wrap()], ephemeral: self.fresh() },
             Act::Update => Operation::Update,
         };
-        self.commit(who, operation, slot)
+        self.commit(who, vec![operation]).unwrap()
+    }
+
+    pub(crate) fn join(&mut self, who: usize) -> Operation {
+        let (entrant, wrap) = (self.entrant(who), self.wrap());
+        Operation::Join { entrant, wrap, ephemeral: self.fresh(), replaces: None }
+    }
+
+    pub(crate) fn wrap(&self) -> Wrap {
+        Wrap { epoch: self.roster.epoch(), wrapped: Digest([9; 32]) }
+    }
+
+    pub(crate) fn prekey(&mut self, of: usize, kind: PrekeyKind) -> SignedPrekey {
+        let prekey = Prekey {
+            owner: self.fingerprint(of),
+            kind,
+            id: [3; 16],
+            key: self.fresh(),
+            not_before: UnixMillis(1),
+            not_after: UnixMillis(2),
+        };
+        SignedPrekey::sign(&prekey, &self.people[of].key)
+    }
+
+    pub(crate) fn add(&mut self, who: usize) -> Operation {
+        let prekey = self.prekey(who, PrekeyKind::OneTime);
+        Operation::Add { entrant: self.entrant(who), prekey }
+    }
+
+    pub(crate) fn admit(&self, who: usize) -> Operation {
+        Operation::Admit(roster::Person {
+            name: self.people[who].name.clone(),
+            fingerprint: self.fingerprint(who),
+        })
+    }
+
+    pub(crate) fn evict(&self, who: usize) -> Operation {
+        Operation::Remove { member: self.fingerprint(who), reason: Reason::Evicted }
     }
 
     pub(crate) fn take(&mut self, who: usize, commit: &Commit) {
@@ -89,29 +149,49 @@ impl Scribe {
         CommitEntry { commit, tag, signature }
     }
 
-    fn commit(&mut self, who: usize, operation: Operation, slot: Slot) -> Commit {
-        let nodes = path(slot, &self.occupied(slot));
-        let mut commit = Commit {
+    pub(crate) fn commit(
+        &mut self,
+        who: usize,
+        operations: Vec<Operation>,
+    ) -> Result<Commit, CommitFault> {
+        let outline = self.roster.outline(&self.fingerprint(who), &operations, &self.head)?;
+        let mut commit = self.blank(who, operations);
+        commit.leaves = outline.leaves().map(|(slot, _)| (slot, self.fresh())).collect();
+        commit.nodes = outline.agreements().into_iter().map(|at| (at, self.fresh())).collect();
+        commit.ephemeral = outline.needs_ephemeral().then(|| self.fresh());
+        commit.tree_hash = *self.roster.draft(outline, &commit)?.tree_hash();
+        Ok(commit)
+    }
+
+    fn blank(&mut self, who: usize, operations: Vec<Operation>) -> Commit {
+        Commit {
             author: self.fingerprint(who),
             group: *self.roster.group(),
             epoch: self.roster.epoch(),
             interim: *self.roster.interim(),
             seen: Seen { seq: Seq(0), log_hash: Digest([0; 32]) },
-            operations: vec![operation],
-            leaves: vec![(slot, self.fresh())],
-            nodes: nodes.into_iter().map(|at| (at, self.fresh())).collect(),
+            operations,
+            ephemeral: None,
+            leaves: Vec::new(),
+            nodes: Vec::new(),
             tree_hash: Digest([0; 32]),
             external: self.fresh(),
-            head: HEAD,
-        };
-        commit.tree_hash = *self.roster.draft(&commit).unwrap().tree_hash();
-        commit
+            head: self.head,
+        }
     }
 
-    fn occupied(&self, and: Slot) -> Vec<u32> {
-        let mut slots: Vec<u32> = self.roster.seats().map(|seat| seat.slot.0).collect();
-        slots.push(and.0);
-        slots
+    /// The tree hash that a changed commit has to claim.
+    pub(crate) fn rehash(&self, commit: &mut Commit) -> Result<(), CommitFault> {
+        let outline = self.roster.outline(&commit.author, &commit.operations, &commit.head)?;
+        commit.tree_hash = *self.roster.draft(outline, commit)?.tree_hash();
+        Ok(())
+    }
+
+    /// Which slots a commit changes.
+    pub(crate) fn changed(&mut self, who: usize, operations: Vec<Operation>) -> Vec<u32> {
+        let commit = self.commit(who, operations).unwrap();
+        self.take(who, &commit);
+        commit.leaves.iter().map(|(slot, _)| slot.0).collect()
     }
 
     pub(crate) fn fingerprint(&self, who: usize) -> Fingerprint {
@@ -129,21 +209,7 @@ impl Scribe {
 }
 
 pub(crate) fn policy() -> Policy {
-    Policy::Open { name: "general".parse().unwrap() }
-}
-
-/// The inner nodes above a slot that have leaves on both sides, upward.
-pub(crate) fn path(slot: Slot, occupied: &[u32]) -> Vec<NodeIndex> {
-    let highest = occupied.iter().copied().max().unwrap_or(0);
-    let levels = (1..=32_u8).take_while(|level| *level == 1 || highest >> (level - 1) > 0);
-    let is_occupied = |level: u8, index: u32| occupied.iter().any(|leaf| leaf >> level == index);
-    levels
-        .map(|level| NodeIndex { level, index: slot.0 >> level })
-        .filter(|at| {
-            let (below, left) = (at.level - 1, at.index * 2);
-            is_occupied(below, left) && is_occupied(below, left + 1)
-        })
-        .collect()
+    Policy::open("general".parse().unwrap())
 }
 
 /// Random bytes that are the same in every run: SHA-256 of a counter.

@@ -123,7 +123,7 @@ fn keys_that_were_replaced_are_forgotten() {
     again.leaves[0].1 = first.leaves[0].1;
     again.nodes[0].1 = first.nodes[0].1;
     again.external = first.external;
-    again.tree_hash = *scribe.roster.draft(&again).unwrap().tree_hash();
+    scribe.rehash(&mut again).unwrap();
     scribe.take(1, &again);
 }
 
