@@ -3,8 +3,10 @@
 //! A name has one key for ever and a key one name. An invitation is for one name and one key; the
 //! same key asking again, because the answer was lost, gets the same certificate again.
 
+pub(crate) mod operator;
+
 use crate::{
-    relay::Relay,
+    relay::{Relay, record},
     store::{Store, StoreError, Table},
 };
 use core::fmt;
@@ -183,7 +185,7 @@ impl<S: Store> Relay<S> {
 
     /// What the directory says of a key.
     pub(crate) fn directory(&self, key: &Fingerprint) -> Result<Option<Member>, StoreError> {
-        self.record(Table::Member, &key.0)
+        member(&self.store, key)
     }
 
     fn decide_enrollment(
@@ -284,6 +286,11 @@ impl<S: Store> Relay<S> {
             head: Blob(self.transparency.head(now).to_vec()),
         }
     }
+}
+
+/// What the directory says of a key.
+pub(crate) fn member(store: &impl Store, key: &Fingerprint) -> Result<Option<Member>, StoreError> {
+    record(store, Table::Member, &key.0)
 }
 
 fn secret_hash(id: &[u8; 16], secret: &[u8; 16]) -> Digest {

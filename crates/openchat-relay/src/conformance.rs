@@ -5,7 +5,8 @@
 //! ```
 
 use crate::store::{
-    CommitPoint, Limit, NewEntry, Page, Place, Point, Recorded, Store, StoreError, Table, Which,
+    CommitPoint, Limit, NewEntry, Page, Place, Point, Record, Recorded, Store, StoreError, Table,
+    Which,
 };
 use openchat_crypto::sha256;
 use openchat_roster::log_hash_start;
@@ -37,6 +38,9 @@ pub fn run<S: Store>(
     the_largest_commit_comes_back_whole(&mut fresh())?;
     the_transparency_log_grows_at_its_end(&mut fresh())?;
     records_are_compared_and_swapped(&mut fresh())?;
+    records_are_removed_if_they_are_what_was_expected(&mut fresh())?;
+    records_are_found_by_the_beginning_of_their_keys(&mut fresh())?;
+    a_table_has_nothing_of_another(&mut fresh())?;
     a_refused_write_leaves_the_batch_as_it_was(&mut fresh())?;
     a_rollback_forgets_the_batch_and_no_more(&mut fresh())?;
     what_was_flushed_outlives_a_crash_and_nothing_else_does(fresh(), &mut crash)?;
@@ -52,6 +56,7 @@ fn an_empty_store_has_nothing<S: Store>(store: &S) -> Result<(), StoreError> {
     assert_eq!(store.read(&LOG, Seq(0), Which::All, PLENTY)?, nothing);
     assert_eq!(store.recorded(0, 10)?, []);
     assert_eq!(store.get(Table::Name, b"bob")?, None);
+    assert_eq!(store.scan(Table::Name, b"", 10)?, []);
     Ok(())
 }
 
@@ -177,6 +182,75 @@ fn records_are_compared_and_swapped<S: Store>(store: &mut S) -> Result<(), Store
     assert_eq!(store.get(Table::Member, b"k")?.as_deref(), Some(&b"m"[..]));
     assert_eq!(store.get(Table::Invitation, b"k")?, None, "each table by itself");
     assert_eq!(store.get(Table::GroupName, b"k")?, None, "each table by itself");
+    Ok(())
+}
+
+fn records_are_removed_if_they_are_what_was_expected<S: Store>(
+    store: &mut S,
+) -> Result<(), StoreError> {
+    is_conflict(&store.remove(Table::Name, b"k", b"v"), "a record that is not there");
+    store.put(Table::Name, b"k", None, b"v")?;
+    store.put(Table::Name, b"l", None, b"v")?;
+    is_conflict(&store.remove(Table::Name, b"k", b"w"), "a record that is another");
+    is_conflict(&store.remove(Table::Member, b"k", b"v"), "a record of another table");
+    store.remove(Table::Name, b"k", b"v")?;
+    assert_eq!(store.get(Table::Name, b"k")?, None);
+    assert_eq!(store.get(Table::Name, b"l")?.as_deref(), Some(&b"v"[..]), "the one beside it");
+    is_conflict(&store.remove(Table::Name, b"k", b"v"), "a record that was removed");
+    store.put(Table::Name, b"k", None, b"w")?;
+    store.flush()?;
+    store.remove(Table::Name, b"k", b"w")?;
+    store.rollback()?;
+    assert_eq!(store.get(Table::Name, b"k")?.as_deref(), Some(&b"w"[..]), "taken back");
+    Ok(())
+}
+
+fn records_are_found_by_the_beginning_of_their_keys<S: Store>(
+    store: &mut S,
+) -> Result<(), StoreError> {
+    let keys: [&[u8]; 8] =
+        [b"a", b"aa", b"ab\x01", b"ab\xff", b"ab\xff\xff\x01", b"ac", b"\xff", b"\xff\xff\x02"];
+    for key in keys.iter().rev() {
+        store.put(Table::Prekey, key, None, key)?;
+    }
+    store.put(Table::Place, b"ab\x02", None, b"another table")?;
+    let rests = |prefix: &[u8], max| {
+        let found = store.scan(Table::Prekey, prefix, max)?;
+        let whole = |record: &Record| [prefix, &record.rest].concat() == record.value;
+        assert!(found.iter().all(whole), "{found:?}");
+        Ok::<_, StoreError>(found.into_iter().map(|record| record.rest).collect::<Vec<_>>())
+    };
+    assert_eq!(rests(b"ab", 10)?, [&b"\x01"[..], b"\xff", b"\xff\xff\x01"]);
+    assert_eq!(rests(b"ab", 2)?, [&b"\x01"[..], b"\xff"]);
+    assert_eq!(rests(b"\xff", 10)?, [&b""[..], b"\xff\x02"]);
+    assert_eq!(rests(b"\xff\xff", 10)?, [b"\x02"]);
+    assert_eq!(rests(b"", 100)?.len(), 8);
+    assert_eq!(rests(b"b", 10)?.len(), 0);
+    assert_eq!(rests(b"a", 0)?.len(), 0);
+    Ok(())
+}
+
+fn a_table_has_nothing_of_another<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    const ALL: [Table; 11] = [
+        Table::Invitation,
+        Table::Name,
+        Table::Member,
+        Table::GroupName,
+        Table::Pair,
+        Table::Place,
+        Table::Former,
+        Table::Leave,
+        Table::Prekey,
+        Table::GivenPrekey,
+        Table::LastResort,
+    ];
+    for (value, table) in (0_u8..).zip(ALL) {
+        store.put(table, b"k", None, &[value])?;
+    }
+    for (value, table) in (0_u8..).zip(ALL) {
+        let record = Record { rest: Vec::new(), value: vec![value] };
+        assert_eq!(store.scan(table, b"k", 10)?, [record], "{table:?}");
+    }
     Ok(())
 }
 

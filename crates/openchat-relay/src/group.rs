@@ -1,19 +1,22 @@
 //! What the relay holds of a group in memory, and how it gets there.
 
 use crate::{
-    pace::{Bucket, Pace},
     store::{Limit, Place, Store, StoreError, Which},
+    turn::Turns,
 };
-use openchat_roster::{LogEntry, Policy, Roster};
+use openchat_roster::{LogEntry, Roster};
 use openchat_wire::{
     Epoch, Fingerprint, GroupId, Seq,
     relay::{Receipt, SignedReceipt},
 };
 use std::collections::HashMap;
 
-/// Groups in memory at once. A roster of 100 members takes about 50 KiB; one that was put out is
-/// replayed from its commits when somebody asks again.
+/// Groups in memory at once; one that was put out is replayed from its commits when somebody asks
+/// again.
 const MAX_LOADED: usize = 1_024;
+
+/// Slots of all trees in memory, at about half a kilobyte each: sixteen groups of ten thousand.
+const MAX_SLOTS: usize = 1 << 18;
 
 /// A group as its log says.
 #[derive(Debug)]
@@ -22,10 +25,8 @@ pub(crate) struct Group {
     pub(crate) roster: Roster,
     /// The newest entry.
     pub(crate) tail: Place,
-    /// How many newcomers may still come right now.
-    joins: Bucket,
-    /// How often a member may still renew its keys right now; as a rule, nobody is listed.
-    renewals: HashMap<Fingerprint, Bucket>,
+    /// Who may commit right now.
+    pub(crate) turns: Turns,
     /// The signed claim about [`tail`](Self::tail), once somebody asked for it.
     pub(crate) receipt: Option<SignedReceipt>,
     used: u64,
@@ -34,22 +35,7 @@ pub(crate) struct Group {
 impl Group {
     /// A group as it is behind its newest entry.
     pub(crate) fn new(roster: Roster, tail: Place) -> Self {
-        Self {
-            roster,
-            tail,
-            joins: Bucket::new(Pace::JOINS),
-            renewals: HashMap::new(),
-            receipt: None,
-            used: 0,
-        }
-    }
-
-    /// The bucket that a commit of this author takes its token from.
-    pub(crate) fn bucket(&mut self, author: Fingerprint, joins: bool) -> &mut Bucket {
-        if joins {
-            return &mut self.joins;
-        }
-        self.renewals.entry(author).or_insert(Bucket::new(Pace::RENEWALS))
+        Self { roster, tail, turns: Turns::new(), receipt: None, used: 0 }
     }
 
     /// Whether this key has a seat.
@@ -57,9 +43,9 @@ impl Group {
         self.roster.seat(who).is_some()
     }
 
-    /// Whether whoever is enrolled may come in, and so read the commits.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.roster.policy(), Some(Policy::Open { .. }))
+    /// What it takes in memory: the slots of its tree.
+    fn slots(&self) -> usize {
+        1_usize.checked_shl(self.roster.tree().height().into()).unwrap_or(usize::MAX)
     }
 
     /// Moves on to a newer tail.
@@ -81,10 +67,17 @@ impl Group {
 }
 
 /// The groups in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Groups {
     loaded: HashMap<GroupId, Group>,
     uses: u64,
+    max_slots: usize,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self { loaded: HashMap::new(), uses: 0, max_slots: MAX_SLOTS }
+    }
 }
 
 impl Groups {
@@ -107,13 +100,16 @@ impl Groups {
         Ok(found)
     }
 
-    /// Adds a group, in place of the one that was unused for longest if there are too many.
+    /// Adds a group, in place of those that were unused for longest if there are too many.
     pub(crate) fn insert(&mut self, log: GroupId, mut group: Group) {
-        if self.loaded.len() >= MAX_LOADED
+        let sizes = self.loaded.values().map(Group::slots);
+        let mut slots = sizes.fold(group.slots(), usize::saturating_add);
+        while (self.loaded.len() >= MAX_LOADED || slots > self.max_slots)
             && let Some(oldest) = self.loaded.iter().min_by_key(|(_, group)| group.used)
         {
             let oldest = *oldest.0;
-            self.loaded.remove(&oldest);
+            let put_out = self.loaded.remove(&oldest);
+            slots = slots.saturating_sub(put_out.map_or(0, |group| group.slots()));
         }
         group.used = self.uses;
         self.loaded.insert(log, group);
@@ -125,11 +121,15 @@ impl Groups {
     }
 }
 
-/// Replays a group's commits. They were checked before they came into the store.
+/// Replays a group's commits. They were checked before they came into the store. An inbox has none
+/// and is no group.
 fn load<S: Store>(store: &S, log: &GroupId) -> Result<Option<Group>, StoreError> {
     let Some(tail) = store.tail(log)? else {
         return Ok(None);
     };
+    if store.commit(log, Epoch(1))?.is_none() {
+        return Ok(None);
+    }
     let mut roster = Roster::new(*log);
     let mut after = Seq(0);
     loop {
@@ -141,9 +141,6 @@ fn load<S: Store>(store: &S, log: &GroupId) -> Result<Option<Group>, StoreError>
         if page.complete {
             break;
         }
-    }
-    if roster.epoch() == Epoch(0) {
-        return Err(StoreError::Corrupt("a log without commits"));
     }
     Ok(Some(Group::new(roster, tail)))
 }
@@ -185,18 +182,35 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_no_relay_wrote_is_reported_and_not_guessed_at() {
-        for (bytes, epoch) in [(&b"no commit"[..], Some(1)), (b"no commit", None)] {
-            let mut store = MemoryStore::new();
-            let commit = epoch.map(|epoch| crate::store::CommitPoint {
-                epoch: Epoch(epoch),
-                interim: Digest([0; 32]),
-            });
-            let (hash, before) = (Digest([1; 32]), Digest([0; 32]));
-            let entry = crate::store::NewEntry { hash, before, commit, bytes };
-            store.append(&id(0), Seq(0), &entry).unwrap();
-            let loaded = Groups::default().get(&store, &id(0)).map(|_| ());
-            assert!(matches!(loaded, Err(StoreError::Corrupt(_))), "{loaded:?}");
+    fn large_groups_are_counted_by_their_trees() {
+        let place = Place { seq: Seq(1), log_hash: Digest([0; 32]) };
+        let mut groups = Groups { max_slots: 10, ..Groups::default() };
+        for number in 0..20 {
+            let group = Group::new(Roster::new(id(number)), place);
+            assert_eq!(group.slots(), 1);
+            groups.insert(id(number), group);
         }
+        assert_eq!(groups.loaded.len(), 10);
+        assert!(groups.loaded.contains_key(&id(19)), "the newest stays");
+    }
+
+    #[test]
+    fn a_log_that_no_relay_wrote_is_reported_and_not_guessed_at() {
+        let commit = Some(crate::store::CommitPoint { epoch: Epoch(1), interim: Digest([0; 32]) });
+        let loaded = Groups::default().get(&with_entry(commit), &id(0)).map(|_| ());
+        assert!(matches!(loaded, Err(StoreError::Corrupt(_))), "{loaded:?}");
+    }
+
+    #[test]
+    fn a_log_without_commits_is_no_group() {
+        assert!(Groups::default().get(&with_entry(None), &id(0)).unwrap().is_none());
+    }
+
+    fn with_entry(commit: Option<crate::store::CommitPoint>) -> MemoryStore {
+        let mut store = MemoryStore::new();
+        let (hash, before) = (Digest([1; 32]), Digest([0; 32]));
+        let entry = crate::store::NewEntry { hash, before, commit, bytes: b"no commit" };
+        store.append(&id(0), Seq(0), &entry).unwrap();
+        store
     }
 }

@@ -16,19 +16,28 @@
 
 mod append;
 mod authority;
+mod commit;
 #[cfg(any(test, feature = "simulation"))]
 pub mod conformance;
+mod fault;
 mod group;
+mod inbox;
 #[cfg(any(test, feature = "simulation"))]
 pub mod memory;
 mod outcome;
 mod pace;
+mod place;
+mod prekey;
 mod read;
 mod relay;
 pub mod store;
 mod transparency;
+mod turn;
 
-pub use authority::{EnrollOutcome, EnrollReason, Invited};
-pub use outcome::{Identity, Outcome, Publish, Tailing};
+pub use authority::{
+    EnrollOutcome, EnrollReason, Invited,
+    operator::{certificate_record, invitation_record},
+};
+pub use outcome::{Identity, Outcome, Publish, TailEnd, Tailing};
 pub use relay::{Keys, Relay};
 pub use store::{Limit, Page, Store, StoreError};

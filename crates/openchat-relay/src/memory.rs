@@ -1,8 +1,8 @@
 //! A store that loses everything with its process: for tests and simulations.
 
 use crate::store::{
-    CommitPoint, Limit, NewEntry, Page, PageBuilder, Place, Point, Recorded, Store, StoreError,
-    Table, Which,
+    CommitPoint, Limit, NewEntry, Page, PageBuilder, Place, Point, Record, Recorded, Store,
+    StoreError, Table, Which,
 };
 use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Keeps everything in memory, and behaves as a disk does that can be pulled out.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     logs: HashMap<GroupId, Log>,
     records: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
@@ -21,14 +21,14 @@ pub struct MemoryStore {
     faults: Faults,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Log {
     entries: BTreeMap<Seq, Stored>,
     places: HashMap<Digest, Seq>,
     commits: BTreeMap<Epoch, Seq>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Stored {
     place: Place,
     hash: Digest,
@@ -36,7 +36,7 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Undo {
     Append(GroupId),
     Record,
@@ -69,6 +69,16 @@ impl Faults {
         armed.take().map_or(Ok(()), |fault| Err(fault.error))
     }
 }
+
+/// Stores are equal that have the same in them, flushed or not.
+impl PartialEq for MemoryStore {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.logs, &self.records, &self.transparency)
+            == (&other.logs, &other.records, &other.transparency)
+    }
+}
+
+impl Eq for MemoryStore {}
 
 impl MemoryStore {
     /// An empty store.
@@ -221,6 +231,26 @@ impl Store for MemoryStore {
         self.records.insert((table, key.to_vec()), value.to_vec());
         self.undo.push(Undo::Put(table, key.to_vec(), known));
         Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8], expected: &[u8]) -> Result<(), StoreError> {
+        self.faults.strike()?;
+        let known = self.get(table, key)?;
+        if known.as_deref() != Some(expected) {
+            return Err(StoreError::Conflict("a record"));
+        }
+        self.records.remove(&(table, key.to_vec()));
+        self.undo.push(Undo::Put(table, key.to_vec(), known));
+        Ok(())
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], max: usize) -> Result<Vec<Record>, StoreError> {
+        let from = (table, prefix.to_vec());
+        let found = self.records.range(from..).map_while(|((other, key), value)| {
+            let rest = key.strip_prefix(prefix).filter(|_| *other == table)?;
+            Some(Record { rest: rest.to_vec(), value: value.clone() })
+        });
+        Ok(found.take(max).collect())
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 //! Who asks, and what comes of a request.
 
-use crate::{store::StoreError, transparency::HeadFault};
+use crate::{fault::RuleFault, store::StoreError, transparency::HeadFault};
 use openchat_pki::MemberCertificate;
-use openchat_roster::{CommitFault, MessageFault, NoticeFault};
+use openchat_roster::{CommitFault, MessageFault, NoticeFault, PrekeyFault};
 use openchat_wire::{
     DecodeError, Fingerprint, GroupId, Name, Seq,
     relay::{Answer, Refusal, SignedReceipt},
@@ -29,8 +29,10 @@ impl From<&MemberCertificate> for Identity {
 pub struct Outcome {
     /// For the one who asked.
     pub answer: Result<Answer, Refusal>,
-    /// For every session that tails the log, that of the one who asked too.
-    pub publish: Option<Publish>,
+    /// For every session that tails the log it is of, that of the one who asked too; in this order.
+    pub publish: Vec<Publish>,
+    /// Tails that end with what is published.
+    pub ends: Vec<TailEnd>,
     /// The session tails a log from here on; set exactly when a tail was granted.
     pub tail: Option<Tailing>,
 }
@@ -68,15 +70,32 @@ pub struct Tailing {
     pub after: Seq,
     /// The log's tail when the request was handled.
     pub end: Seq,
+    /// Who reads.
+    pub reader: Fingerprint,
+    /// The last entry that is for this reader, who has no seat any more; `None` while it has.
+    pub last: Option<Seq>,
+}
+
+/// Somebody has lost its seat: its tails of the log have this entry as their last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TailEnd {
+    /// The log.
+    pub log: GroupId,
+    /// Who lost it.
+    pub reader: Fingerprint,
+    /// The place of the commit that took it.
+    pub last: Seq,
 }
 
 impl Outcome {
     pub(crate) const fn answer(answer: Answer) -> Self {
-        Self { answer: Ok(answer), publish: None, tail: None }
+        Self { answer: Ok(answer), publish: Vec::new(), ends: Vec::new(), tail: None }
     }
 
-    pub(crate) const fn refused(refusal: Refusal) -> Self {
-        Self { answer: Err(refusal), publish: None, tail: None }
+    /// Nothing but a refusal.
+    #[must_use]
+    pub const fn refused(refusal: Refusal) -> Self {
+        Self { answer: Err(refusal), publish: Vec::new(), ends: Vec::new(), tail: None }
     }
 }
 
@@ -137,9 +156,21 @@ impl From<HeadFault> for Stop {
     }
 }
 
+impl From<PrekeyFault> for Stop {
+    fn from(fault: PrekeyFault) -> Self {
+        Self::invalid(&fault)
+    }
+}
+
+impl From<RuleFault> for Stop {
+    fn from(fault: RuleFault) -> Self {
+        Self::invalid(&fault)
+    }
+}
+
 impl Stop {
     /// The refusal that names the check which failed.
-    fn invalid(check: &impl ToString) -> Self {
+    pub(crate) fn invalid(check: &impl ToString) -> Self {
         Refusal::Invalid(check.to_string()).into()
     }
 }

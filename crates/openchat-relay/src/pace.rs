@@ -1,10 +1,15 @@
-//! How fast a group takes commits: token buckets.
+//! How fast people may do things: token buckets.
 
-use core::time::Duration;
+use core::{hash::Hash, time::Duration};
 use openchat_wire::{
     UnixMillis,
-    limits::{JOIN_BURST, JOIN_INTERVAL, RENEWAL_BURST, RENEWAL_INTERVAL},
+    limits::{
+        CHANGE_BURST, CHANGE_INTERVAL, CREATE_BURST, CREATE_INTERVAL, JOIN_BURST, JOIN_INTERVAL,
+        KEPT_PLACE_BURST, KEPT_PLACE_INTERVAL, PREKEY_BURST, PREKEY_BURST_OF_ONE, PREKEY_INTERVAL,
+        PREKEY_INTERVAL_OF_ONE, PUBLISH_BURST, PUBLISH_INTERVAL, RENEWAL_BURST, RENEWAL_INTERVAL,
+    },
 };
+use std::collections::HashMap;
 
 /// How many tokens a bucket holds, and how often it gains one.
 #[derive(Debug, Clone, Copy)]
@@ -14,10 +19,25 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Of a group's newcomers.
+    /// Of a group's newcomers who place themselves.
     pub(crate) const JOINS: Self = Self { burst: JOIN_BURST, interval: JOIN_INTERVAL };
+    /// Of a group's newcomers who were added and make their leaves their own.
+    pub(crate) const CLAIMS: Self = Self { burst: JOIN_BURST, interval: JOIN_INTERVAL };
     /// Of one member's updates and rejoins.
     pub(crate) const RENEWALS: Self = Self { burst: RENEWAL_BURST, interval: RENEWAL_INTERVAL };
+    /// Of one member's other commits.
+    pub(crate) const CHANGES: Self = Self { burst: CHANGE_BURST, interval: CHANGE_INTERVAL };
+    /// Of places that a group keeps for one member.
+    pub(crate) const KEPT: Self = Self { burst: KEPT_PLACE_BURST, interval: KEPT_PLACE_INTERVAL };
+    /// Of one person's new groups.
+    pub(crate) const CREATES: Self = Self { burst: CREATE_BURST, interval: CREATE_INTERVAL };
+    /// Of one person's new prekeys.
+    pub(crate) const PUBLISHED: Self = Self { burst: PUBLISH_BURST, interval: PUBLISH_INTERVAL };
+    /// Of the prekeys that one person fetches.
+    pub(crate) const FETCHES: Self = Self { burst: PREKEY_BURST, interval: PREKEY_INTERVAL };
+    /// Of the prekeys of one other person that one person fetches.
+    pub(crate) const FETCHES_OF_ONE: Self =
+        Self { burst: PREKEY_BURST_OF_ONE, interval: PREKEY_INTERVAL_OF_ONE };
 }
 
 /// A bucket of tokens.
@@ -36,23 +56,60 @@ impl Bucket {
         Self { pace, full_at: UnixMillis(0) }
     }
 
-    /// Milliseconds until there is a token: 0 is now.
-    pub(crate) fn wait(self, now: UnixMillis) -> u32 {
+    /// Milliseconds until there are so many tokens, or the bucket is full: 0 is now.
+    pub(crate) fn wait(self, tokens: u32, now: UnixMillis) -> u32 {
         let Pace { burst, interval } = self.pace;
-        let allowed = now.after(interval.saturating_mul(burst.saturating_sub(1)));
+        let allowed = now.after(interval.saturating_mul(burst.saturating_sub(tokens)));
         let wait = self.full_at(now).0.saturating_sub(allowed.0);
         u32::try_from(wait).unwrap_or(u32::MAX)
     }
 
-    /// Takes a token, which [`wait`](Self::wait) said there is.
-    pub(crate) fn take(&mut self, now: UnixMillis) {
-        self.full_at = self.full_at(now).after(self.pace.interval);
+    /// Takes tokens, which [`wait`](Self::wait) said there are.
+    pub(crate) fn take(&mut self, tokens: u32, now: UnixMillis) {
+        self.full_at = self.full_at(now).after(self.pace.interval.saturating_mul(tokens));
+    }
+
+    fn is_full(self, now: UnixMillis) -> bool {
+        self.full_at(now) <= now
     }
 
     /// Never more than a bucketful ahead: a clock that was set back closes no group for long.
     fn full_at(self, now: UnixMillis) -> UnixMillis {
         let Pace { burst, interval } = self.pace;
         self.full_at.clamp(now, now.after(interval.saturating_mul(burst)))
+    }
+}
+
+/// A bucket for each of many. Full ones take no memory for long.
+#[derive(Debug)]
+pub(crate) struct Buckets<K> {
+    pace: Pace,
+    unfilled: HashMap<K, Bucket>,
+    /// Buckets that make it worth looking for full ones.
+    prune_at: usize,
+}
+
+/// Buckets that are kept without a look.
+const UNPRUNED: usize = 256;
+
+impl<K: Eq + Hash> Buckets<K> {
+    /// All full.
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { pace, unfilled: HashMap::new(), prune_at: UNPRUNED }
+    }
+
+    /// Milliseconds until this one has so many tokens.
+    pub(crate) fn wait(&self, key: &K, tokens: u32, now: UnixMillis) -> u32 {
+        self.unfilled.get(key).map_or(0, |bucket| bucket.wait(tokens, now))
+    }
+
+    /// Takes tokens of this one, which [`wait`](Self::wait) said there are.
+    pub(crate) fn take(&mut self, key: K, tokens: u32, now: UnixMillis) {
+        if self.unfilled.len() >= self.prune_at {
+            self.unfilled.retain(|_, bucket| !bucket.is_full(now));
+            self.prune_at = self.unfilled.len().saturating_mul(2).max(UNPRUNED);
+        }
+        self.unfilled.entry(key).or_insert(Bucket::new(self.pace)).take(tokens, now);
     }
 }
 
@@ -65,8 +122,8 @@ mod tests {
     fn emptied() -> Bucket {
         let mut bucket = Bucket::new(Pace::JOINS);
         for taken in 0..JOIN_BURST {
-            assert_eq!(bucket.wait(NOW), 0, "token {taken}");
-            bucket.take(NOW);
+            assert_eq!(bucket.wait(1, NOW), 0, "token {taken}");
+            bucket.take(1, NOW);
         }
         bucket
     }
@@ -74,11 +131,11 @@ mod tests {
     #[test]
     fn a_burst_then_one_an_interval() {
         let mut bucket = emptied();
-        assert_eq!(u128::from(bucket.wait(NOW)), JOIN_INTERVAL.as_millis());
+        assert_eq!(u128::from(bucket.wait(1, NOW)), JOIN_INTERVAL.as_millis());
         let later = NOW.after(JOIN_INTERVAL);
-        assert_eq!(bucket.wait(later), 0);
-        bucket.take(later);
-        assert_eq!(u128::from(bucket.wait(later)), JOIN_INTERVAL.as_millis());
+        assert_eq!(bucket.wait(1, later), 0);
+        bucket.take(1, later);
+        assert_eq!(u128::from(bucket.wait(1, later)), JOIN_INTERVAL.as_millis());
     }
 
     #[test]
@@ -86,16 +143,44 @@ mod tests {
         let mut bucket = emptied();
         let later = NOW.after(JOIN_INTERVAL * JOIN_BURST * 3);
         for _ in 0..JOIN_BURST {
-            assert_eq!(bucket.wait(later), 0);
-            bucket.take(later);
+            assert_eq!(bucket.wait(1, later), 0);
+            bucket.take(1, later);
         }
-        assert!(bucket.wait(later) > 0);
+        assert!(bucket.wait(1, later) > 0);
     }
 
     #[test]
     fn a_clock_set_back_by_years_asks_for_an_interval_of_patience() {
-        assert_eq!(u128::from(emptied().wait(UnixMillis(0))), JOIN_INTERVAL.as_millis());
-        assert_eq!(Bucket::new(Pace::JOINS).wait(UnixMillis(0)), 0);
+        assert_eq!(u128::from(emptied().wait(1, UnixMillis(0))), JOIN_INTERVAL.as_millis());
+        assert_eq!(Bucket::new(Pace::JOINS).wait(1, UnixMillis(0)), 0);
+    }
+
+    #[test]
+    fn several_tokens_are_several_single_ones() {
+        let mut bucket = Bucket::new(Pace::JOINS);
+        bucket.take(JOIN_BURST - 3, NOW);
+        assert_eq!((bucket.wait(3, NOW), bucket.wait(1, NOW)), (0, 0));
+        assert_eq!(u128::from(bucket.wait(5, NOW)), JOIN_INTERVAL.as_millis() * 2);
+    }
+
+    #[test]
+    fn full_buckets_take_no_memory() {
+        let mut buckets = Buckets::new(Pace::JOINS);
+        for number in 0..100_000_u64 {
+            let now = UnixMillis(NOW.0 + number * 100);
+            assert_eq!(buckets.wait(&number, 1, now), 0);
+            buckets.take(number, 1, now);
+        }
+        assert!(buckets.unfilled.len() <= UNPRUNED, "{} of ten a second", buckets.unfilled.len());
+        assert_eq!(buckets.pace.interval, JOIN_INTERVAL);
+    }
+
+    #[test]
+    fn each_has_a_bucket_of_its_own() {
+        let mut buckets = Buckets::new(Pace::JOINS);
+        buckets.take('a', JOIN_BURST, NOW);
+        assert!(buckets.wait(&'a', 1, NOW) > 0);
+        assert_eq!(buckets.wait(&'b', 1, NOW), 0);
     }
 
     proptest::proptest! {
@@ -107,8 +192,8 @@ mod tests {
             let mut taken = Vec::new();
             for step in steps {
                 now.0 += step;
-                if bucket.wait(now) == 0 {
-                    bucket.take(now);
+                if bucket.wait(1, now) == 0 {
+                    bucket.take(1, now);
                     taken.push(now.0);
                 }
             }

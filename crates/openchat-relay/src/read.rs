@@ -1,16 +1,19 @@
 //! Who may read what, and the relay's own signed claims.
 
 use crate::{
-    append::{AUTHOR, member},
+    append::member,
+    fault::RuleFault,
     group::Group,
     outcome::{Identity, Outcome, Publish, Stop, Tailing},
+    place::{groups, key, lost_seat},
     relay::Relay,
     store::{Limit, Store, Table, Which},
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::sign_receipt;
+use openchat_roster::inbox;
 use openchat_wire::{
-    Blob, Fingerprint, GroupId, GroupName, Seq,
+    Blob, Fingerprint, GroupId, GroupName, Name, Seq,
     limits::MAX_HEARTBEAT,
     relay::{Answer, Receipt, Refusal, SignedReceipt},
 };
@@ -27,7 +30,7 @@ impl<S: Store> Relay<S> {
         after: Seq,
     ) -> Result<Outcome, Stop> {
         let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
-        member_or_newcomer(group, who)?;
+        reader(group, who)?;
         let page = self.store.read(log, after, Which::Commits, Limit::READ)?;
         let entries = page.entries.into_iter().map(|(seq, bytes)| (seq, Blob(bytes))).collect();
         Ok(Outcome::answer(Answer::Entries { entries, complete: page.complete }))
@@ -40,9 +43,18 @@ impl<S: Store> Relay<S> {
         log: &GroupId,
         after: Seq,
     ) -> Result<Outcome, Stop> {
-        let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
-        member(group, who)?;
-        let tail = Tailing { log: *log, after, end: group.tail.seq };
+        let me = &who.fingerprint;
+        let (end, last) = if *log == inbox(me) {
+            (self.store.tail(log)?.map_or(Seq(0), |tail| tail.seq), None)
+        } else {
+            let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
+            let last = if group.seats(me) { None } else { lost_seat(&self.store, log, me)? };
+            if last.is_none_or(|last| after >= last) {
+                member(group, who)?;
+            }
+            (group.tail.seq, last)
+        };
+        let tail = Tailing { log: *log, after, end, reader: *me, last };
         Ok(Outcome { tail: Some(tail), ..Outcome::answer(Answer::Done) })
     }
 
@@ -54,7 +66,7 @@ impl<S: Store> Relay<S> {
         at: Option<Seq>,
     ) -> Result<Outcome, Stop> {
         let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
-        member_or_newcomer(group, who)?;
+        reader(group, who)?;
         let receipt = match at {
             None => claim(group, &self.receipt_key),
             Some(seq) => {
@@ -86,20 +98,33 @@ impl<S: Store> Relay<S> {
         member(group, who)?;
         let heartbeat = group.roster.check_heartbeat(beat)?;
         if heartbeat.author != who.fingerprint {
-            return Err(Refusal::Invalid(AUTHOR.to_owned()).into());
+            return Err(RuleFault::Author.into());
         }
         if heartbeat.seen.seq > group.tail.seq {
             return Err(Refusal::Invalid(AHEAD.to_owned()).into());
         }
         let receipt = claim(group, &self.receipt_key);
         let publish = Publish::Heartbeat { log: *log, beat: beat.into(), receipt };
-        Ok(Outcome { publish: Some(publish), ..Outcome::answer(Answer::Done) })
+        Ok(Outcome { publish: vec![publish], ..Outcome::answer(Answer::Done) })
     }
 
     /// Decides about `Request::FindGroup`.
     pub(crate) fn find_group(&self, name: &GroupName) -> Result<Outcome, Stop> {
-        let group = self.named(name)?.ok_or(Refusal::NotFound)?;
-        Ok(Outcome::answer(Answer::Group(group)))
+        let group: Option<GroupId> = self.record(Table::GroupName, name.as_str().as_bytes())?;
+        Ok(Outcome::answer(Answer::Group(group.ok_or(Refusal::NotFound)?)))
+    }
+
+    /// Decides about `Request::FindDirect`.
+    pub(crate) fn find_direct(&self, who: &Identity, other: &Fingerprint) -> Result<Outcome, Stop> {
+        let me = &who.fingerprint;
+        let pair = key(&me.min(other).0, &me.max(other).0);
+        let group: Option<GroupId> = self.record(Table::Pair, &pair)?;
+        Ok(Outcome::answer(Answer::Group(group.ok_or(Refusal::NotFound)?)))
+    }
+
+    /// Decides about `Request::Groups`.
+    pub(crate) fn groups_of(&self, who: &Identity) -> Result<Outcome, Stop> {
+        Ok(Outcome::answer(Answer::Groups(groups(&self.store, &who.fingerprint)?)))
     }
 
     /// Decides about `Request::Certificate`.
@@ -108,15 +133,16 @@ impl<S: Store> Relay<S> {
         Ok(Outcome::answer(Answer::Certificate(member.certificate)))
     }
 
-    /// The group with an open name.
-    pub(crate) fn named(&self, name: &GroupName) -> Result<Option<GroupId>, Stop> {
-        Ok(self.record(Table::GroupName, name.as_str().as_bytes())?)
+    /// Decides about `Request::CertificateOf`.
+    pub(crate) fn certificate_of(&self, name: &Name) -> Result<Outcome, Stop> {
+        let key: Option<Fingerprint> = self.record(Table::Name, name.as_str().as_bytes())?;
+        self.certificate(&key.ok_or(Refusal::NotFound)?)
     }
 }
 
-/// Commits of an open group may be read by whoever may join it, which is whoever is enrolled.
-fn member_or_newcomer(group: &Group, who: &Identity) -> Result<(), Refusal> {
-    if group.is_open() { Ok(()) } else { member(group, who) }
+/// Commits may be read by whoever is in the group or may come in by itself.
+fn reader(group: &Group, who: &Identity) -> Result<(), Refusal> {
+    if group.roster.may_read(&who.fingerprint) { Ok(()) } else { Err(Refusal::NoAccess) }
 }
 
 /// The signed claim about the tail. It is signed once for each tail, however many ask.

@@ -3,19 +3,20 @@
 use crate::{
     group::Groups,
     outcome::{Identity, Outcome, Stop},
+    pace::{Buckets, Pace},
     store::{Store, StoreError, Table},
     transparency::Transparency,
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::{CertificateAuthority, ServerKeys};
 use openchat_wire::{
-    Blob, UnixMillis, decode,
+    Blob, Fingerprint, UnixMillis, decode,
     relay::{Answer, Refusal, Request},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Bytes of a record: an invitation with the certificate it led to takes about 700.
-const MAX_RECORD: usize = 16 * 1024;
+pub(crate) const MAX_RECORD: usize = 16 * 1024;
 
 /// The keys that a server signs with.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ pub struct Relay<S> {
     pub(crate) receipt_key: IdentityKey,
     pub(crate) transparency: Transparency,
     pub(crate) groups: Groups,
+    /// How many groups each person may create right now.
+    pub(crate) creates: Buckets<Fingerprint>,
+    /// How many prekeys each person may publish right now.
+    pub(crate) published: Buckets<Fingerprint>,
+    /// How many prekeys each person may fetch right now.
+    pub(crate) fetches: Buckets<Fingerprint>,
+    /// The same by the one who fetches and the one whose prekeys are fetched.
+    pub(crate) fetches_of_one: Buckets<(Fingerprint, Fingerprint)>,
     /// What ended the batch: nothing more is staged, and its flush fails.
     failed: Option<StoreError>,
     /// An earlier flush left the store in a state that nobody knows.
@@ -60,6 +69,10 @@ impl<S: Store> Relay<S> {
             receipt_key: relay,
             transparency,
             groups: Groups::default(),
+            creates: Buckets::new(Pace::CREATES),
+            published: Buckets::new(Pace::PUBLISHED),
+            fetches: Buckets::new(Pace::FETCHES),
+            fetches_of_one: Buckets::new(Pace::FETCHES_OF_ONE),
             failed: None,
             given_up: false,
         })
@@ -137,10 +150,20 @@ impl<S: Store> Relay<S> {
                 Ok(Outcome::answer(Answer::Head(Blob(head.to_vec()))))
             }
             Request::FindGroup(name) => self.find_group(name),
+            Request::FindDirect(other) => self.find_direct(who, other),
+            Request::Groups => self.groups_of(who),
             Request::Certificate(key) => self.certificate(key),
+            Request::CertificateOf(name) => self.certificate_of(name),
+            Request::PublishPrekeys { replace, prekeys } => {
+                self.publish_prekeys(who, *replace, prekeys, now)
+            }
+            Request::CountPrekeys => self.count_prekeys(who, now),
+            Request::FetchPrekey(owner) => self.fetch_prekey(who, owner, now),
             Request::ReadCommits { log, after } => self.read_commits(who, log, *after),
             Request::Tail { log, after } => self.tail(who, log, *after),
-            Request::Append { log, entry } => self.append(who, log, &entry.0, now),
+            Request::Append { log, entry, letters } => {
+                self.append(who, (log, &entry.0), letters, now)
+            }
             Request::Receipt { log, at } => self.receipt(who, log, *at),
             Request::Heartbeat { log, beat } => self.heartbeat(who, log, &beat.0),
         }
@@ -166,11 +189,7 @@ impl<S: Store> Relay<S> {
         table: Table,
         key: &[u8],
     ) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.store.get(table, key)? else {
-            return Ok(None);
-        };
-        let record = decode(&bytes, MAX_RECORD);
-        record.map(Some).map_err(|_| StoreError::Corrupt("a record that does not decode"))
+        record(&self.store, table, key)
     }
 
     /// Goes back to what the store has, after a batch was lost.
@@ -182,4 +201,17 @@ impl<S: Store> Relay<S> {
         let reloaded = self.transparency.reload(&self.store);
         reloaded.inspect_err(|_| self.given_up = true)
     }
+}
+
+/// A record of a table.
+pub(crate) fn record<T: Serialize + DeserializeOwned>(
+    store: &impl Store,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = store.get(table, key)? else {
+        return Ok(None);
+    };
+    let record = decode(&bytes, MAX_RECORD);
+    record.map(Some).map_err(|_| StoreError::Corrupt("a record that does not decode"))
 }

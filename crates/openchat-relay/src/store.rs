@@ -96,6 +96,19 @@ pub trait Store {
         value: &[u8],
     ) -> Result<(), StoreError>;
 
+    /// Removes the record under a key, which must be `expected`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it is not; otherwise as the backend fails.
+    fn remove(&mut self, table: Table, key: &[u8], expected: &[u8]) -> Result<(), StoreError>;
+
+    /// Records whose keys begin so, with the rest of their keys, in the order of the keys; at most
+    /// `max` of them.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn scan(&self, table: Table, prefix: &[u8], max: usize) -> Result<Vec<Record>, StoreError>;
+
     /// Makes everything staged durable, at once. Nothing staged is an error-free no-op.
     ///
     /// # Errors
@@ -236,6 +249,15 @@ pub struct Recorded {
     pub entry: Vec<u8>,
 }
 
+/// A record as a scan finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What follows the prefix in its key.
+    pub rest: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
 /// Records that are not logs. What keys and values are is the relay's own business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
@@ -247,6 +269,20 @@ pub enum Table {
     Member,
     /// Group ids, by open name.
     GroupName,
+    /// Group ids, by the two fingerprints of a direct group, ascending.
+    Pair,
+    /// Who put somebody into a group, by the person and the group.
+    Place,
+    /// Where somebody lost its seat, by the group and the person.
+    Former,
+    /// The last leave request, by the group and the person.
+    Leave,
+    /// One-time prekeys, by their owner, end and hash.
+    Prekey,
+    /// That a one-time prekey was given out, by its owner, end and hash.
+    GivenPrekey,
+    /// Prekeys of last resort, by their owner.
+    LastResort,
 }
 
 /// Why a store did not do it.

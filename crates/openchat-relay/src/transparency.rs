@@ -20,7 +20,7 @@ const LOAD: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadFault {
     /// This log never had that root at that size, or long ago.
-    #[error("the transparency head is unknown or over ten minutes old")]
+    #[error("R3: the transparency head is unknown or over ten minutes old")]
     NotCurrent,
 }
 

@@ -69,7 +69,7 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// A file that only its owner may read and write, made if need be.
-fn private_file(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

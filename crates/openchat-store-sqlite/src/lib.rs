@@ -4,11 +4,15 @@
 //! [`flush`](openchat_relay::Store::flush) returns (`synchronous=FULL`). A server works on a
 //! database alone, held by a lock file; readers have connections of their own.
 
+mod backup;
 mod connection;
 mod convert;
+mod operator;
 mod read;
 mod schema;
 mod store;
 
+pub use backup::{Checked, check};
+pub use operator::Figures;
 pub use read::SqliteReader;
 pub use store::SqliteStore;

@@ -15,7 +15,7 @@ use std::path::Path;
 /// A connection of its own that sees what is flushed and can't write. It may be moved to another
 /// thread, and any number of them may read at once without holding up the store.
 #[derive(Debug)]
-pub struct SqliteReader(Connection);
+pub struct SqliteReader(pub(crate) Connection);
 
 impl SqliteReader {
     /// A reader of the database in this file, whether or not a server works on it.

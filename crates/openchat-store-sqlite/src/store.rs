@@ -7,7 +7,7 @@ use crate::{
 };
 use openchat_relay::{
     Limit, Page, Store, StoreError,
-    store::{CommitPoint, NewEntry, Place, Point, Recorded, Table, Which},
+    store::{CommitPoint, NewEntry, Place, Point, Record, Recorded, Table, Which},
 };
 use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, hooks::Wal, params};
@@ -226,6 +226,34 @@ impl Store for SqliteStore {
         swapped(written, "a record")
     }
 
+    fn remove(&mut self, table: Table, key: &[u8], expected: &[u8]) -> Result<(), StoreError> {
+        const REMOVE: &str = "DELETE FROM records WHERE kind = ?1 AND key = ?2 AND value = ?3";
+        let mut statement = self.writing()?.prepare_cached(REMOVE).map_err(failed)?;
+        swapped(statement.execute(params![kind(table), key, expected]), "a record")
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], max: usize) -> Result<Vec<Record>, StoreError> {
+        const BETWEEN: &str = "
+            SELECT substr(key, length(?2) + 1), value FROM records
+            WHERE kind = ?1 AND key >= ?2 AND key < ?4 ORDER BY key LIMIT ?3";
+        const FROM: &str = "
+            SELECT substr(key, length(?2) + 1), value FROM records
+            WHERE kind = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let record = |row: &Row<'_>| Ok(Record { rest: row.get(0)?, value: row.get(1)? });
+        let prepare = |query| self.connection.prepare_cached(query).map_err(failed);
+        // Two queries, because a bound that may be missing would not end the search.
+        if let Some(behind) = behind(prefix) {
+            let mut statement = prepare(BETWEEN)?;
+            let rows = statement.query_map(params![kind(table), prefix, max, behind], record);
+            rows.map_err(failed)?.map(|row| row.map_err(failed)).collect()
+        } else {
+            let mut statement = prepare(FROM)?;
+            let rows = statement.query_map(params![kind(table), prefix, max], record);
+            rows.map_err(failed)?.map(|row| row.map_err(failed)).collect()
+        }
+    }
+
     fn flush(&mut self) -> Result<(), StoreError> {
         if self.connection.is_autocommit() {
             return Ok(());
@@ -247,13 +275,30 @@ impl Store for SqliteStore {
 }
 
 /// The name of a table in the column `kind`.
-const fn kind(table: Table) -> &'static str {
+pub(crate) const fn kind(table: Table) -> &'static str {
     match table {
         Table::Invitation => "invitation",
         Table::Name => "name",
         Table::Member => "member",
         Table::GroupName => "group name",
+        Table::Pair => "pair",
+        Table::Place => "place",
+        Table::Former => "former",
+        Table::Leave => "leave",
+        Table::Prekey => "prekey",
+        Table::GivenPrekey => "given prekey",
+        Table::LastResort => "last resort",
     }
+}
+
+/// The first key behind all that begin so; `None` if there is none.
+fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut behind = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = behind.last_mut() {
+        *byte = byte.saturating_add(1);
+    }
+    Some(behind)
 }
 
 /// A write that changed one row, or found not what it expected.

@@ -18,6 +18,7 @@ enum Step {
     Append { log: u8, after: u8, bytes: u8, epoch: Option<u8> },
     Record { index: u8 },
     Put { key: u8, expected: Option<u8>, value: u8 },
+    Remove { key: u8, expected: u8 },
     Flush,
     Rollback,
     Crash,
@@ -31,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_u8..5).prop_map(|index| Step::Record { index }),
         4 => (few(), prop::option::of(few()), few())
             .prop_map(|(key, expected, value)| Step::Put { key, expected, value }),
+        2 => (few(), few()).prop_map(|(key, expected)| Step::Remove { key, expected }),
         2 => Just(Step::Flush),
         1 => Just(Step::Rollback),
         1 => Just(Step::Crash),
@@ -63,6 +65,10 @@ fn apply<S: Store>(store: &mut S, step: &Step) -> Result<String, StoreError> {
             store.put(Table::Name, &[key], expected.as_ref().map(|value| &value[..]), &[value])?;
             Ok(String::new())
         }
+        Step::Remove { key, expected } => {
+            store.remove(Table::Name, &[key], &[expected])?;
+            Ok(String::new())
+        }
         Step::Flush => store.flush().map(|()| String::new()),
         Step::Rollback | Step::Crash => store.rollback().map(|()| String::new()),
     }
@@ -72,6 +78,7 @@ fn apply<S: Store>(store: &mut S, step: &Step) -> Result<String, StoreError> {
 fn everything<S: Store>(store: &S) -> Vec<String> {
     let limits = [Limit::READ, Limit { entries: 2, bytes: 1_000 }];
     let mut all = vec![format!("{:?}", store.recorded(0, 100).unwrap())];
+    all.push(format!("{:?}", store.scan(Table::Name, &[], 3).unwrap()));
     for number in 0..4 {
         let log = log(number);
         all.push(format!("{:?}", store.tail(&log).unwrap()));

@@ -6,7 +6,7 @@
 use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store, StoreError, conformance,
-    store::{NewEntry, Place},
+    store::{NewEntry, Place, Table},
 };
 use openchat_roster::log_hash_start;
 use openchat_store_sqlite::{SqliteReader, SqliteStore};
@@ -142,11 +142,110 @@ fn a_newer_version_is_refused() {
     let (_place, path) = place();
     drop(SqliteStore::open(&path).unwrap());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.pragma_update(None, "user_version", 2).unwrap();
+    other.pragma_update(None, "user_version", 3).unwrap();
     drop(other);
     let refused = SqliteStore::open(&path).unwrap_err();
     assert!(matches!(refused, StoreError::Version(_)), "{refused}");
     assert!(refused.is_fatal());
+}
+
+/// As version 1 made it.
+const VERSION_1: &str = "
+    PRAGMA application_id = 0x6f706368;
+    PRAGMA user_version = 1;
+    CREATE TABLE logs (
+        id INTEGER PRIMARY KEY,
+        name BLOB NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE entries (
+        log INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        log_hash BLOB NOT NULL,
+        epoch INTEGER,
+        interim BLOB,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (log, seq),
+        UNIQUE (log, hash)
+    ) STRICT;
+    CREATE UNIQUE INDEX commits_by_epoch ON entries (log, epoch) WHERE epoch IS NOT NULL;
+    CREATE INDEX commits_by_place ON entries (log, seq) WHERE epoch IS NOT NULL;
+    CREATE TABLE transparency (
+        place INTEGER PRIMARY KEY,
+        time INTEGER NOT NULL,
+        entry BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE records (
+        kind TEXT NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO logs VALUES (7, zeroblob(32));
+    INSERT INTO entries VALUES (7, 1, zeroblob(32), zeroblob(32), 1, zeroblob(32), x'0100');
+    INSERT INTO transparency VALUES (0, 5, x'61');
+    INSERT INTO records VALUES ('member', x'6b', x'6d'), ('name', x'6e', x'6b'),
+        ('invitation', x'69', x'76'), ('group name', x'67', x'00');
+";
+
+#[test]
+fn a_database_of_version_1_keeps_its_people_and_sets_its_groups_aside() {
+    let (_place, path) = place();
+    rusqlite::Connection::open(&path).unwrap().execute_batch(VERSION_1).unwrap();
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        let recorded = store.recorded(0, 10).unwrap();
+        assert_eq!((recorded.len(), &recorded[0].entry[..]), (1, &b"a"[..]));
+        assert_eq!(store.get(Table::Member, b"k").unwrap().as_deref(), Some(&b"m"[..]));
+        assert_eq!(store.get(Table::Name, b"n").unwrap().as_deref(), Some(&b"k"[..]));
+        assert_eq!(store.get(Table::Invitation, b"i").unwrap().as_deref(), Some(&b"v"[..]));
+        assert_eq!(store.get(Table::GroupName, b"g").unwrap(), None, "free for a new group");
+        assert_eq!(store.tail(&GroupId([0; 32])).unwrap(), None);
+    }
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let count = |table| {
+        let query = format!("SELECT count(*) FROM {table}");
+        other.query_row(&query, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(count("logs_of_version_1") + count("entries_of_version_1"), 2, "nothing is lost");
+    drop(other);
+    let mut store = SqliteStore::open(&path).unwrap();
+    append(&mut store, b"first");
+    store.flush().unwrap();
+}
+
+#[test]
+fn what_was_brought_up_to_date_is_what_is_made_anew() {
+    let tables = |path: &Path| {
+        drop(SqliteStore::open(path).unwrap());
+        let other = rusqlite::Connection::open(path).unwrap();
+        let mut query = other
+            .prepare("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '%version_1%'")
+            .unwrap();
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows: Vec<(String, String, Option<String>)> =
+            query.query_map([], row).unwrap().map(Result::unwrap).collect();
+        rows.into_iter().collect::<std::collections::BTreeSet<_>>()
+    };
+    let ((_place, old), (_other, new)) = (place(), place());
+    rusqlite::Connection::open(&old).unwrap().execute_batch(VERSION_1).unwrap();
+    assert_eq!(tables(&old), tables(&new));
+}
+
+#[test]
+fn a_search_by_the_beginning_of_a_key_looks_at_nothing_else() {
+    let (_place, path) = place();
+    drop(SqliteStore::open(&path).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let plan: String = other
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT value FROM records
+             WHERE kind = 'place' AND key >= x'01' AND key < x'02' ORDER BY key LIMIT 5",
+            [],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert_eq!(plan, "SEARCH records USING PRIMARY KEY (kind=? AND key>? AND key<?)");
 }
 
 #[test]

@@ -60,8 +60,8 @@ pub const MAX_GROUPS_BY_ANOTHER: usize = 64;
 /// Groups that one person may create at once: a first day with everybody whom one knows.
 pub const CREATE_BURST: u32 = 16;
 
-/// Pace of one person's new groups, once the burst is spent. Each may cost the relay a second of
-/// work and its memory a tree.
+/// Pace of one person's new groups, once the burst is spent. Each may cost the relay tenths of a
+/// second and its memory a tree.
 pub const CREATE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One-time prekeys that the relay keeps of one person: a month of new conversations.
@@ -137,8 +137,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Bytes that wait for a slow receiver before it is cut; it catches up from the log.
 pub const MAX_QUEUE_BYTES: usize = 1024 * 1024;
 
-/// Logs one session may tail at once.
-pub const MAX_TAILS: usize = 1_024;
+/// Logs one session may tail at once: all its groups and its inbox.
+pub const MAX_TAILS: usize = MAX_GROUPS + 1;
 
 /// Entries in one answer to a read; further bounded by [`MAX_READ_BYTES`].
 pub const MAX_READ_ENTRIES: usize = 512;

@@ -4,8 +4,8 @@
 //! order of the requests. Between them the relay pushes the entries of tailed logs.
 
 use crate::{
-    Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis, decode,
-    encode,
+    Blob, DecodeError, Digest, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis,
+    decode, encode,
     limits::{MAX_LETTER, MAX_PREKEYS},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -332,7 +332,12 @@ mod tests {
 
     fn inbox_entry(letter: usize) -> InboxEntry {
         let letter = Blob(vec![7; letter]);
-        InboxEntry { from: Fingerprint([1; 32]), group: GroupId([2; 32]), seq: Seq(u64::MAX), letter }
+        InboxEntry {
+            from: Fingerprint([1; 32]),
+            group: GroupId([2; 32]),
+            seq: Seq(u64::MAX),
+            letter,
+        }
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! What a batch leaves when it is lost, in the store and in memory.
 
-use crate::support::{Person, World};
+use crate::{
+    people::Person,
+    support::{World, append, evicting, open},
+};
+use openchat_group::Proposal;
 use openchat_relay::{EnrollReason, Store as _, StoreError};
-use openchat_roster::Policy;
 use openchat_wire::{
-    Blob, GroupId, Seq,
+    Seq,
     enroll::EnrollRefusal,
     relay::{Answer, Refusal, Request},
 };
-
-fn append(log: GroupId, entry: &Blob) -> Request {
-    Request::Append { log, entry: entry.clone() }
-}
 
 /// A request whose batch is not flushed yet.
 fn handle(world: &mut World, who: &Person, request: &Request) -> Result<Answer, Refusal> {
@@ -41,8 +40,7 @@ fn nothing_is_certain_before_the_flush() {
 fn a_whole_life_in_one_batch_stands_or_falls_together() {
     let mut world = World::new();
     let alice = world.person("alice");
-    let policy = Policy::Open { name: "general".parse().unwrap() };
-    let (member, entry) = world.begin(&alice, policy);
+    let (member, entry) = world.begin(&alice, open("general"));
     let log = member.log();
     assert!(handle(&mut world, &alice, &append(log, &entry)).is_ok());
     assert!(handle(&mut world, &alice, &Request::Tail { log, after: Seq(0) }).is_ok());
@@ -58,14 +56,13 @@ fn a_whole_life_in_one_batch_stands_or_falls_together() {
 fn a_create_that_fails_at_any_write_leaves_nothing_half_done() {
     let mut world = World::new();
     let alice = world.person("alice");
-    let policy = Policy::Open { name: "general".parse().unwrap() };
-    let (member, entry) = world.begin(&alice, policy);
+    let (member, entry) = world.begin(&alice, open("general"));
     let (log, find) = (member.log(), Request::FindGroup("general".parse().unwrap()));
-    // Transparency entry, name, log entry, flush.
-    for write in 0..4 {
+    // Transparency entry, name, log entry, the author's place, flush.
+    for write in 0..5 {
         world.faults.fail_write(write, StoreError::Full);
         let answer = handle(&mut world, &alice, &append(log, &entry));
-        assert_eq!(answer.is_ok(), write == 3);
+        assert_eq!(answer.is_ok(), write == 4);
         assert!(matches!(world.relay.flush(), Err(StoreError::Full)));
         assert_eq!(handle(&mut world, &alice, &find), Err(Refusal::NotFound));
         assert_eq!(world.entries(log).entries, []);
@@ -145,4 +142,34 @@ fn a_failed_write_that_is_not_understood_is_the_end_too() {
     assert!(world.relay.flush().unwrap_err().is_fatal());
     assert!(matches!(world.relay.flush(), Err(StoreError::GivenUp)));
     assert_eq!(world.relay.store().tail(&member.log()).unwrap().unwrap().seq, Seq(1));
+}
+
+#[test]
+fn a_commit_stands_with_its_letters_and_all_that_it_moves_or_not_at_all() {
+    let mut world = World::new();
+    let [alice, bob, carol, dave] =
+        ["alice", "bob", "carol", "dave"].map(|name| world.person(name));
+    let mut member = world.closed_group(&alice);
+    let proposal = world.adding(&bob);
+    member = world.commit(member, proposal);
+    let log = member.log();
+    let adds = vec![world.new_member(&carol), world.new_member(&dave)];
+    let proposal = Proposal { adds, ..evicting(&bob) };
+    let (_member, entry, letters) = world.prepare(member, proposal);
+    let request = Request::Append { log, entry, letters };
+    let before = world.relay.store().clone();
+    // Entry, three places, where bob lost his, two letters, flush.
+    for write in 0..8 {
+        world.faults.fail_write(write, StoreError::Full);
+        assert_eq!(handle(&mut world, &alice, &request).is_ok(), write == 7, "write {write}");
+        assert!(matches!(world.relay.flush(), Err(StoreError::Full)));
+        assert!(*world.relay.store() == before, "write {write}");
+    }
+    assert!(handle(&mut world, &alice, &request).is_ok());
+    let mut world = world.crash();
+    assert!(*world.relay.store() == before, "not flushed");
+    assert!(handle(&mut world, &alice, &request).is_ok());
+    world.relay.flush().unwrap();
+    let world = world.crash();
+    assert_eq!([&bob, &carol, &dave].map(|who| world.letters(who).len()), [1, 1, 1]);
 }

@@ -1,10 +1,13 @@
 //! Commits: who may make them, one for each epoch, names of open groups, heads, pace.
 
-use crate::support::{Person, World, commit, name};
+use crate::{
+    people::Person,
+    support::{World, append, commit, invalid, name, open},
+};
 use openchat_group::CommitOutcome;
 use openchat_pki::Entry;
 use openchat_relay::{Publish, Store as _};
-use openchat_roster::{CommitEntry, HeadRef, LogEntry, Policy};
+use openchat_roster::{CommitEntry, HeadRef, LogEntry};
 use openchat_wire::{
     Blob, Digest, GroupId, Seq,
     limits::{
@@ -13,18 +16,10 @@ use openchat_wire::{
     relay::{Answer, Refusal, Request},
 };
 
-const AUTHOR: &str = "the author is not the one who sends it";
-
-fn open(group: &str) -> Policy {
-    Policy::Open { name: group.parse().unwrap() }
-}
+const AUTHOR: &str = "R1: the author is not the one who sends it";
 
 fn find(world: &mut World, who: &Person, group: &str) -> Result<Answer, Refusal> {
     world.ask(who, &Request::FindGroup(group.parse().unwrap())).answer
-}
-
-fn invalid(check: &str) -> Refusal {
-    Refusal::Invalid(check.to_owned())
 }
 
 #[test]
@@ -35,8 +30,8 @@ fn a_group_begins_and_its_name_is_logged_in_the_same_step() {
     let (member, entry) = world.begin(&alice, open("general"));
     let outcome = world.append(&alice, member.log(), &entry);
     assert_eq!(outcome.answer, Ok(Answer::Appended(Seq(1))));
-    let Some(Publish::Entry { log, seq, entry: published }) = outcome.publish else { panic!() };
-    assert_eq!((log, seq, &published[..]), (member.log(), Seq(1), &entry.0[..]));
+    let [Publish::Entry { log, seq, entry: published }] = &outcome.publish[..] else { panic!() };
+    assert_eq!((*log, *seq, &published[..]), (member.log(), Seq(1), &entry.0[..]));
     assert_eq!(find(&mut world, &alice, "general"), Ok(Answer::Group(member.log())));
     let logged = world.relay.store().recorded(1, 10).unwrap();
     let named = Entry::GroupName { name: "general".parse().unwrap(), group: member.log() };
@@ -51,7 +46,6 @@ fn of_two_groups_with_one_name_the_first_has_it() {
     let (first, entry) = world.begin(&alice, open("general"));
     let (second, late) = world.begin(&bob, open("general"));
     // In one batch, as when they come at once.
-    let append = |log, entry: &Blob| Request::Append { log, entry: entry.clone() };
     let won = world.relay.handle(&alice.identity, &append(first.log(), &entry), world.now);
     let lost = world.relay.handle(&bob.identity, &append(second.log(), &late), world.now);
     world.relay.flush().unwrap();
@@ -87,7 +81,7 @@ fn a_newcomer_goes_by_its_certified_name() {
     let mut liar = alice.clone();
     liar.identity.name = name("admin");
     let (member, entry) = world.begin(&liar, open("general"));
-    let check = invalid("the name is not the certified one");
+    let check = invalid("R2: the name is not the certified one");
     assert_eq!(world.refusal(&alice, member.log(), &entry), check);
 
     let group = world.open_group(&alice, "general");
@@ -120,7 +114,7 @@ fn the_same_bytes_get_the_same_answer_and_no_second_entry() {
         let before = world.entries(log);
         let outcome = world.append(&alice, log, &create);
         assert_eq!(outcome.answer, Ok(Answer::Appended(Seq(1))));
-        assert!(outcome.publish.is_none(), "nobody hears of it again");
+        assert!(outcome.publish.is_empty(), "nobody hears of it again");
         assert_eq!(world.append(&bob, log, &join).answer, Ok(Answer::Appended(Seq(2))));
         assert_eq!(world.entries(log), before);
         assert_eq!(world.head().size, 3, "alice, the name, bob");
@@ -180,11 +174,12 @@ fn a_commit_ahead_of_the_log_or_on_another_history_is_refused() {
     let other = with_another_tag(&alice, &first);
     // A member that a liar has shown another first update.
     let mut misled = member;
-    let CommitOutcome::Valid { .. } = misled.group.commit(&commit(&other.0).unwrap()) else {
+    let CommitOutcome::Valid { .. } = misled.group.commit(&commit(&other.0).unwrap(), &()) else {
         panic!()
     };
     let head = world.head_ref();
-    let rejoin = misled.group.rejoin(&alice.author(head), &mut world.rng).unwrap().entry.clone();
+    let rejoin =
+        misled.group.rejoin(&alice.author(head), Vec::new(), &mut world.rng).unwrap().entry.clone();
     let check = invalid("C3: not based on the last commit");
     assert_eq!(world.refusal(&alice, log, &rejoin), check, "ahead");
     world.place(&alice, log, &first);
@@ -239,7 +234,7 @@ fn heads_are_this_logs_and_not_older_than_ten_minutes() {
         world.now.0 -= 1;
         refusal
     };
-    assert_eq!(too_late, invalid("the transparency head is unknown or over ten minutes old"));
+    assert_eq!(too_late, invalid("R3: the transparency head is unknown or over ten minutes old"));
     world.place(&bob, log, &entry);
 }
 
@@ -254,7 +249,7 @@ fn a_group_begins_on_a_head_of_now() {
     let (member, entry) = world.begin(&alice, open("general"));
     world.person("bob");
     world.wait(MAX_HEAD_AGE + core::time::Duration::from_millis(1));
-    let refused = invalid("the transparency head is unknown or over ten minutes old");
+    let refused = invalid("R3: the transparency head is unknown or over ten minutes old");
     assert_eq!(world.refusal(&alice, member.log(), &entry), refused);
 }
 
@@ -272,7 +267,7 @@ fn a_head_that_the_log_never_had_is_refused() {
     ];
     for head in heads {
         let entry = world.prepare_join_with(&bob, log, head).1;
-        let refused = invalid("the transparency head is unknown or over ten minutes old");
+        let refused = invalid("R3: the transparency head is unknown or over ten minutes old");
         assert_eq!(world.refusal(&bob, log, &entry), refused);
     }
 }

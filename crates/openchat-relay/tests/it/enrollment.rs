@@ -1,6 +1,9 @@
 //! Invitations: one name, one key, one certificate, whatever is tried.
 
-use crate::support::{Person, START, World, name};
+use crate::{
+    people::Person,
+    support::{START, World, name},
+};
 use openchat_pki::{Entry, MemberCertificate, ServerKeys, UnverifiedHead, check_issued};
 use openchat_relay::{EnrollReason, Identity, Store as _, StoreError, store::Table};
 use openchat_wire::{

@@ -1,6 +1,9 @@
 //! Messages and notices: whose, of which epoch, once.
 
-use crate::support::{Member, World};
+use crate::{
+    people::Member,
+    support::{World, is_invalid},
+};
 use openchat_relay::Publish;
 use openchat_roster::{LogEntry, Notice, NoticeEntry};
 use openchat_wire::{
@@ -20,11 +23,6 @@ fn three(world: &mut World) -> [Member; 3] {
     [world.synced(alice), bob, carol]
 }
 
-fn is_invalid(refusal: &Refusal, check: &str) {
-    let Refusal::Invalid(found) = refusal else { panic!("{refusal:?}") };
-    assert!(found.starts_with(check), "{found}");
-}
-
 #[test]
 fn a_message_is_placed_and_published_as_it_is() {
     let mut world = World::new();
@@ -32,8 +30,8 @@ fn a_message_is_placed_and_published_as_it_is() {
     let message = alice.message("hello");
     let outcome = world.append(&alice.person, alice.log(), &message);
     assert_eq!(outcome.answer, Ok(Answer::Appended(Seq(4))));
-    let Some(Publish::Entry { seq, entry, .. }) = outcome.publish else { panic!() };
-    assert_eq!((seq, &entry[..]), (Seq(4), &message.0[..]));
+    let [Publish::Entry { seq, entry, .. }] = &outcome.publish[..] else { panic!() };
+    assert_eq!((*seq, &entry[..]), (Seq(4), &message.0[..]));
 }
 
 #[test]
@@ -46,7 +44,7 @@ fn the_same_message_again_gets_the_same_answer_whoever_sends_it() {
         for who in [&alice.person, &bob.person] {
             let outcome = world.append(who, log, &message);
             assert_eq!(outcome.answer, Ok(Answer::Appended(seq)));
-            assert!(outcome.publish.is_none());
+            assert!(outcome.publish.is_empty());
         }
         assert_eq!(world.entries(log).entries.len(), 4);
         world = world.crash();
@@ -134,7 +132,10 @@ fn notices_are_their_authors_alone_to_send() {
     let [alice, bob, carol] = three(&mut world);
     let log = alice.log();
     let notice = Blob(LogEntry::Notice(alice.group.notice(&alice.person.key)).to_bytes());
-    is_invalid(&world.refusal(&bob.person, log, &notice), "the author is not the one who sends it");
+    is_invalid(
+        &world.refusal(&bob.person, log, &notice),
+        "R1: the author is not the one who sends it",
+    );
     assert_eq!(world.place(&alice.person, log, &notice), Seq(4));
     assert_eq!(world.place(&alice.person, log, &notice), Seq(4), "again");
 

@@ -1,6 +1,9 @@
 //! Who may read what, receipts, heads, heartbeats.
 
-use crate::support::{Member, Person, World};
+use crate::{
+    people::{Member, Person},
+    support::World,
+};
 use core::time::Duration;
 use openchat_relay::{Publish, Store as _, Tailing, store::Which};
 use openchat_roster::{Heartbeat, Seen, SignedHeartbeat, log_hash_next, log_hash_start};
@@ -50,7 +53,16 @@ fn only_members_tail() {
     let tail = Request::Tail { log, after: Seq(1) };
     let outcome = world.ask(&alice, &tail);
     assert_eq!(outcome.answer, Ok(Answer::Done));
-    assert_eq!(outcome.tail, Some(Tailing { log, after: Seq(1), end: Seq(2) }));
+    assert_eq!(
+        outcome.tail,
+        Some(Tailing {
+            log,
+            after: Seq(1),
+            end: Seq(2),
+            reader: alice.identity.fingerprint,
+            last: None
+        })
+    );
 
     let outcome = world.ask(&bob, &tail);
     assert_eq!(outcome.answer, Err(Refusal::NoAccess));
@@ -180,11 +192,11 @@ fn a_heartbeat_is_handed_on_with_a_receipt_and_not_logged() {
     let before = world.entries(log);
     let outcome = world.ask(&alice, &Request::Heartbeat { log, beat: beat.clone() });
     assert_eq!(outcome.answer, Ok(Answer::Done));
-    let Some(Publish::Heartbeat { log: to, beat: handed_on, receipt }) = outcome.publish else {
+    let [Publish::Heartbeat { log: to, beat: handed_on, receipt }] = &outcome.publish[..] else {
         panic!()
     };
-    assert_eq!((to, &handed_on[..]), (log, &beat.0[..]));
-    let receipt = openchat_pki::verify_receipt(&receipt, &world.public.relay_key).unwrap();
+    assert_eq!((*to, &handed_on[..]), (log, &beat.0[..]));
+    let receipt = openchat_pki::verify_receipt(receipt, &world.public.relay_key).unwrap();
     let Seen { seq, log_hash } = member.group.seen().unwrap();
     assert_eq!((receipt.seq, receipt.log_hash), (seq, log_hash));
     assert_eq!(world.entries(log), before);
@@ -198,7 +210,7 @@ fn heartbeats_are_members_own_and_small() {
     let log = member.log();
     let mut ask = |who: &Person, log, beat: &Blob| {
         let outcome = world.ask(who, &Request::Heartbeat { log, beat: beat.clone() });
-        assert!(outcome.publish.is_none());
+        assert!(outcome.publish.is_empty());
         outcome.answer.unwrap_err()
     };
     let (own, outside) = (beat(&member, &alice), beat(&member, &bob));
