@@ -33,6 +33,8 @@ pub struct Outline {
     /// Seats that are different afterwards, or gone.
     pub(crate) seats: BTreeMap<Slot, Option<Seat>>,
     pub(crate) removed: Vec<Seat>,
+    /// Slots on which somebody new sits.
+    newcomers: BTreeSet<Slot>,
     pub(crate) policy: Policy,
     pub(crate) lists: Lists,
 }
@@ -114,6 +116,15 @@ impl Outline {
     #[must_use]
     pub fn removed(&self) -> &[Seat] {
         &self.removed
+    }
+
+    /// The prekeys of those whom the commit adds.
+    pub(crate) fn new_prekeys(&self) -> impl Iterator<Item = PublicKey> {
+        let unclaimed = self.newcomers.iter().filter_map(|slot| self.seats.get(slot)?.as_ref());
+        unclaimed.filter_map(|seat| match seat.claim {
+            Claim::Unclaimed(unclaimed) => Some(unclaimed.prekey),
+            _ => None,
+        })
     }
 
     /// Seats that are new or different afterwards.
@@ -221,8 +232,9 @@ impl<'a> Draw<'a> {
         let shape = Shape::new(self.roster.tree(), rekeyed, slot, &self.moves);
         let kind = |at: &Slot| (*at, self.new_leaf(*at, slot));
         let leaves = shape.rekeyed().iter().map(kind).collect();
-        let Self { author, policy, lists, seats, removed, .. } = self;
-        Ok(Outline { author, slot, leaves, shape, seats, removed, policy, lists })
+        let Self { author, policy, lists, seats, removed, moves, .. } = self;
+        let newcomers = moves.seated;
+        Ok(Outline { author, slot, leaves, shape, seats, removed, newcomers, policy, lists })
     }
 
     /// §4.3, the set of re-keyed leaves, before pruning.

@@ -156,7 +156,7 @@ impl Roster {
         if !commit.nodes.iter().map(|(at, _)| *at).eq(outline.agreements()) {
             return Err(CommitFault::Nodes);
         }
-        let added = self.new_keys(commit)?;
+        let added = self.new_keys(&outline, commit)?;
         let nodes = commit.nodes.iter().copied().collect();
         let rebuilt = Tree::rebuild(&outline.shape, &self.leaves_after(&outline, commit), &nodes)?;
         let Rebuilt { tree, replaced, emptied } = rebuilt;
@@ -427,24 +427,32 @@ impl Roster {
         rekeyed.chain(edited).collect()
     }
 
-    /// C10: the keys that a commit brings, all different and none of them known.
-    fn new_keys(&self, commit: &Commit) -> Result<BTreeSet<PublicKey>, CommitFault> {
+    /// C10: the keys that a commit brings, all different and none of them known. Returns those that
+    /// stay.
+    fn new_keys(
+        &self,
+        outline: &Outline,
+        commit: &Commit,
+    ) -> Result<BTreeSet<PublicKey>, CommitFault> {
         let leaves = commit.leaves.iter().map(|(_, key)| *key);
         let nodes = commit.nodes.iter().map(|(_, key)| *key);
-        let kept: Vec<PublicKey> = leaves.chain(nodes).chain([commit.external]).collect();
+        let kept: BTreeSet<PublicKey> = leaves.chain(nodes).chain([commit.external]).collect();
         let passing = match commit.operations.first() {
             Some(Operation::Join { ephemeral, .. } | Operation::Rejoin { ephemeral, .. }) => {
                 Some(*ephemeral)
             }
             _ => None,
         };
-        let mut all = BTreeSet::new();
-        for key in kept.iter().copied().chain(passing).chain(commit.ephemeral) {
-            if self.keys.contains(&key) || !all.insert(key) {
-                return Err(CommitFault::ReusedKey);
-            }
+        let passing = passing.into_iter().chain(commit.ephemeral).chain(outline.new_prekeys());
+        let mut all = kept.clone();
+        let are_new = passing.into_iter().all(|key| all.insert(key));
+        let listed = commit.leaves.len().saturating_add(commit.nodes.len()).saturating_add(1);
+        let is_known = |key: &PublicKey| self.keys.contains(key) || self.index.has_prekey(key);
+        if are_new && kept.len() == listed && !all.iter().any(is_known) {
+            Ok(kept)
+        } else {
+            Err(CommitFault::ReusedKey)
         }
-        Ok(kept.into_iter().collect())
     }
 }
 
