@@ -1,121 +1,15 @@
 //! What the operator may say on the command line.
 
-use crate::failure::{Exit, Failure};
-use crate::output::Output;
-use clap::{
-    Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    error::ErrorKind,
+mod args;
+
+pub(crate) use args::*;
+
+use crate::{
+    failure::{Exit, Failure},
+    output::Output,
 };
-use openchat_pki::HostName;
-use openchat_wire::Name;
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
-
-/// The openchat server: the certificate authority of its members and the relay between them,
-/// which can't read what they say.
-#[derive(Debug, Parser)]
-#[command(name = "openchat-server", version, propagate_version = true)]
-#[command(disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 4 the server does not run, \
-                        78 its data directory is not in order, 130 interrupted.")]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// Options that stand before or after the subcommand.
-#[derive(Debug, Args)]
-pub(crate) struct Global {
-    /// Directory of the CA, the database and the admin socket
-    /// [default: ~/.local/share/openchat-server]
-    #[arg(long, global = true, env = "OPENCHAT_SERVER_HOME", value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Trace more on stderr; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    pub(crate) verbose: u8,
-    /// Trace errors only
-    #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
-    /// Print one JSON object a line on stdout, errors too
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Colours on stderr
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
-    /// Never ask anything (this program has no questions yet)
-    #[arg(long, global = true)]
-    pub(crate) no_input: bool,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Make the certificate authority and the server's keys; never overwrites
-    InitCa(InitCaArgs),
-    /// Run the server until it is told to stop
-    Run(RunArgs),
-    /// Invite people to the server
-    #[command(subcommand)]
-    Invite(InviteCommand),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InitCaArgs {
-    /// Name of the organisation, shown in the CA's certificate
-    #[arg(long, default_value = "openchat", value_name = "NAME")]
-    pub(crate) org: String,
-    /// Name or address under which clients reach the server, beside those it finds by itself;
-    /// the first one goes into invitations. May be given more than once
-    #[arg(long, value_name = "HOST")]
-    pub(crate) host: Vec<HostName>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:7443")]
-    pub(crate) listen: SocketAddr,
-    /// Further name or address for the server's certificate, beside those of `init-ca`.
-    /// May be given more than once
-    #[arg(long, value_name = "HOST")]
-    pub(crate) host: Vec<HostName>,
-    /// Form of the trace on stderr
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
-}
-
-/// Form of the trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InviteCommand {
-    /// Print a new invitation: one use, 24 hours, for one name.
-    ///
-    /// Stdout gets the invitation and nothing else; with --qr the same as a QR code below it.
-    New(InviteNewArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InviteNewArgs {
-    /// Who is invited: a-z first, then a-z, 0-9 or '-', at most 32 characters
-    pub(crate) name: Name,
-    /// Draw it as a QR code too
-    #[arg(long)]
-    pub(crate) qr: bool,
-}
+use clap::{ColorChoice, CommandFactory, FromArgMatches, error::ErrorKind};
+use std::{ffi::OsString, process::ExitCode};
 
 /// The command line, understood.
 ///
@@ -213,6 +107,32 @@ mod tests {
             let failure = parsed(args).unwrap_err().failure();
             assert_eq!(failure.exit, Exit::Usage);
             assert!(!failure.message.is_empty() && !failure.message.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn times_are_whole_days() {
+        let days = |text: &str| text.parse::<Days>().map(|Days(days)| days).ok();
+        assert_eq!([days("90d"), days("10y"), days("7")], [Some(90), Some(3_650), Some(7)]);
+        for bad in ["", "d", "y", "-1d", "+1d", "1.5y", "90 d", "4294967295y", "1w"] {
+            assert_eq!(days(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_invitation_is_named_by_the_beginning_of_its_id() {
+        for args in [&["invite", "revoke", "0aF3"][..], &["invite", "revoke", "--name", "bob"]] {
+            assert!(parsed(args).is_ok(), "{args:?}");
+        }
+        for args in [
+            &["invite", "revoke"][..],
+            &["invite", "revoke", "abc"],
+            &["invite", "revoke", "wxyz"],
+            &["invite", "revoke", "abcd", "--name", "bob"],
+            &["cert", "show"],
+            &["cert", "show", "bob", "--ca"],
+        ] {
+            assert_eq!(parsed(args).unwrap_err().failure().exit, Exit::Usage, "{args:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The data directory: where everything the server keeps is, readable by its owner only.
 
 use crate::failure::Failure;
+use rustix::process::geteuid;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
@@ -12,11 +13,14 @@ use zeroize::Zeroizing;
 /// The variable that names the directory.
 const HOME_VARIABLE: &str = "OPENCHAT_SERVER_HOME";
 
+/// The variable that names the configuration file.
+const CONFIG_VARIABLE: &str = "OPENCHAT_SERVER_CONFIG";
+
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
 /// Bytes of the largest file that is read whole: a profile with long comments.
-const MAX_FILE: u64 = 256 * 1024;
+pub(crate) const MAX_FILE: u64 = 256 * 1024;
 
 /// Files of the directory.
 pub(crate) mod file {
@@ -28,32 +32,64 @@ pub(crate) mod file {
     pub(crate) const LOG_KEY: &str = "tlog.key";
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const DATABASE: &str = "openchat.db";
+    /// What a restore leaves: the manifest of the backup.
+    pub(crate) const RESTORED: &str = "restored.json";
 }
 
 /// The directory, which need not exist yet.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    /// Whether a command that is advised has to name it.
-    named: bool,
+    /// Who named it.
+    source: &'static str,
+    /// What a command that is advised has to say to find it again.
+    arguments: String,
 }
 
 impl DataDir {
-    /// The directory named on the command line or by the environment, else the default place.
-    pub(crate) fn find(given: Option<PathBuf>) -> Result<Self, Failure> {
+    /// The directory named on the command line or by the environment, else by the configuration
+    /// file, else the default place. `config` is the file that the command line named.
+    pub(crate) fn find(
+        given: Option<PathBuf>,
+        configured: Option<PathBuf>,
+        config: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let from_environment = variable(HOME_VARIABLE).map(PathBuf::from);
-        let named = given.is_some() && given != from_environment;
-        let path = match given.filter(|path| !path.as_os_str().is_empty()) {
-            Some(path) => path,
-            None => default_place(
-                variable("XDG_DATA_HOME").map(PathBuf::from),
-                variable("HOME").map(PathBuf::from),
-            )
-            .ok_or_else(no_home)?,
+        let given = given.filter(|path| !path.as_os_str().is_empty());
+        let by_variable = given.is_some() && given == variable(HOME_VARIABLE).map(PathBuf::from);
+        let (path, source) = match (given, configured) {
+            (Some(path), _) if by_variable => (path, HOME_VARIABLE),
+            (Some(path), _) => (path, "--data"),
+            (None, Some(path)) => (path, "file"),
+            (None, None) => {
+                let place = default_place(
+                    variable("XDG_DATA_HOME").map(PathBuf::from),
+                    variable("HOME").map(PathBuf::from),
+                );
+                (place.ok_or_else(no_home)?, "default")
+            }
         };
         let path = std::path::absolute(&path).map_err(|e| refused("use", &path, &e))?;
-        Ok(Self { path, named })
+        let named = variable(CONFIG_VARIABLE).map(PathBuf::from);
+        let config = config.filter(|config| named.as_deref() != Some(*config));
+        let file = config.map_or_else(String::new, |c| format!(" -c {}", quoted(c)));
+        let data = match source {
+            "--data" => format!(" --data {}", quoted(&path)),
+            _ => String::new(),
+        };
+        Ok(Self { path, source, arguments: file + &data })
+    }
+
+    /// A directory that is no place for a server to run, such as a backup.
+    pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
+        let path = std::path::absolute(path).map_err(|e| refused("use", path, &e))?;
+        let arguments = format!(" --data {}", quoted(&path));
+        Ok(Self { path, source: "--data", arguments })
+    }
+
+    /// Who named it: a flag, a variable, the file or nobody.
+    pub(crate) const fn source(&self) -> &'static str {
+        self.source
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -66,11 +102,7 @@ impl DataDir {
 
     /// A command of this program over this directory, to be pasted into a shell.
     pub(crate) fn command(&self, arguments: &str) -> String {
-        if self.named {
-            format!("openchat-server {arguments} --data {}", quoted(&self.path))
-        } else {
-            format!("openchat-server {arguments}")
-        }
+        format!("openchat-server {arguments}{}", self.arguments)
     }
 
     /// Makes the directory for its owner alone. One with something in it must be so already.
@@ -83,7 +115,39 @@ impl DataDir {
             let private = fs::set_permissions(path, Permissions::from_mode(0o700));
             private.map_err(|e| refused("protect", path, &e))?;
         }
+        self.check_own()?;
         self.check_private(path, "700")
+    }
+
+    /// What root puts into another user's directory, that user's server could not read.
+    fn check_own(&self) -> Result<(), Failure> {
+        let (owner, user) = (self.owner()?, geteuid().as_raw());
+        if owner == user {
+            return Ok(());
+        }
+        let message =
+            format!("{} belongs to user {owner}, not to user {user}", self.path.display());
+        let hint = format!("do it as that user: sudo -u '#{owner}' openchat-server …");
+        Err(Failure::config("owner", message, hint))
+    }
+
+    /// A directory inside another one that is private already.
+    pub(crate) fn create_below(&self) -> Result<(), Failure> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|e| refused("create", &self.path, &e))
+    }
+
+    /// Whether nothing is in the directory; `why` it has to be so.
+    pub(crate) fn check_empty(&self, why: &str) -> Result<(), Failure> {
+        let path = &self.path;
+        if fs::read_dir(path).map_err(|e| refused("read", path, &e))?.next().is_none() {
+            return Ok(());
+        }
+        let message = format!("{} is not empty, and {why}", path.display());
+        let mut aside = path.clone().into_os_string();
+        aside.push(".aside");
+        let hint = format!("mv {} {}", quoted(path), quoted(Path::new(&aside)));
+        Err(Failure::config("not_empty", message, hint))
     }
 
     /// Whether the directory exists, for its owner alone.
@@ -117,6 +181,12 @@ impl DataDir {
     pub(crate) fn read(&self, file: &str) -> Result<Vec<u8>, Failure> {
         let path = self.join(file);
         read_whole(&path).map_err(|e| self.unreadable(&path, &e))
+    }
+
+    /// A file whose name need not say whether it holds a key.
+    pub(crate) fn read_whole(&self, file: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let path = self.join(file);
+        read_whole(&path).map(Zeroizing::new).map_err(|e| refused("read", &path, &e))
     }
 
     fn check_private(&self, path: &Path, mode: &str) -> Result<(), Failure> {
@@ -167,7 +237,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
     if u64::try_from(read).is_ok_and(|read| read < MAX_FILE) {
@@ -177,7 +247,7 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-fn refused(what: &str, path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn refused(what: &str, path: &Path, error: &io::Error) -> Failure {
     let message = format!("can't {what} {}: {error}", path.display());
     Failure::config("data", message, format!("ls -ld {}", quoted(path)))
 }
@@ -200,7 +270,7 @@ mod tests {
 
     fn private() -> (tempfile::TempDir, DataDir) {
         let place = tempfile::Builder::new().prefix("data dir ").tempdir().unwrap();
-        let data = DataDir { path: place.path().join("a/b"), named: true };
+        let data = DataDir::at(&place.path().join("a/b")).unwrap();
         (place, data)
     }
 
@@ -228,6 +298,18 @@ mod tests {
         fs::set_permissions(data.path(), Permissions::from_mode(0o755)).unwrap();
         assert!(data.check().is_err());
         assert!(data.create().is_err(), "a directory in use is not changed");
+    }
+
+    #[test]
+    fn nothing_is_made_in_another_users_directory() {
+        let (_place, data) = private();
+        data.create().unwrap();
+        if std::os::unix::fs::chown(data.path(), Some(65_534), None).is_err() {
+            return; // Only root can give a directory away, and only root can make this mistake.
+        }
+        let failure = data.create().unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Config, "owner"));
+        assert!(failure.hint.contains("sudo -u '#65534'"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Usage,
     /// The server does not run or does not answer.
     Unreachable,
+    /// What was asked for is not there.
+    NotFound,
     /// The data directory is not in order (`EX_CONFIG` of sysexits).
     Config,
     /// The second Ctrl-C (128 + SIGINT).
@@ -27,6 +29,7 @@ impl Exit {
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Unreachable => 4,
+            Self::NotFound => 7,
             Self::Config => 78,
             Self::Interrupted => 130,
         }
@@ -62,6 +65,11 @@ impl Failure {
         hint: impl Into<String>,
     ) -> Self {
         Self::new(Exit::Config, code, message, hint)
+    }
+
+    /// What was asked for is not there.
+    pub(crate) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, "not_found", message, hint)
     }
 
     /// The operating system refused something that it normally grants.

@@ -1,20 +1,21 @@
 //! `openchat-server init-ca`: the certificate authority and the server's keys, made once.
 
+mod validity;
+
 use crate::{
     cli::InitCaArgs,
     clock,
     data_dir::{DataDir, file, quoted},
     failure::{Exit, Failure},
     hosts, keys,
+    operator::text::{date, grouped},
     output::Output,
     serve::certificate,
 };
 use openchat_pki::{AuthorityError, CertificateAuthority};
 use openchat_store_sqlite::SqliteStore;
-use openchat_wire::{Digest, UnixMillis};
 use serde_json::json;
 use std::process::ExitCode;
-use time::OffsetDateTime;
 
 /// Makes the data directory and everything in it.
 ///
@@ -25,6 +26,7 @@ pub(crate) fn run(data: &DataDir, args: &InitCaArgs, output: Output) -> Result<E
     refuse_to_overwrite(data)?;
     let (now, mut rng) = (clock::now(), clock::rng());
     let key = keys::generate();
+    validity::set(data, args.ca_validity, args.leaf_validity)?;
     let profiles = keys::profiles(data)?;
     let ca = CertificateAuthority::create(&args.org, key.clone(), &profiles, now, &mut rng)
         .map_err(|error| not_certified(data, &error))?;
@@ -102,35 +104,4 @@ fn report(
         "hosts": hosts, "next": data.command("run")
     });
     output.data(&text, &object)
-}
-
-/// The day, in UTC.
-fn date(time: UnixMillis) -> String {
-    let seconds = i64::try_from(time.seconds()).unwrap_or(i64::MAX);
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .map_or_else(|_| "ever".to_owned(), |time| time.date().to_string())
-}
-
-/// Hex in groups of four, which people can compare.
-fn grouped(pin: &Digest) -> String {
-    let hex: Vec<char> = pin.to_string().chars().collect();
-    hex.chunks(4).map(String::from_iter).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pin_is_shown_in_groups() {
-        let shown = grouped(&Digest([0x7c; 32]));
-        assert!(shown.starts_with("7c7c 7c7c "));
-        assert_eq!(shown.len(), 64 + 15);
-    }
-
-    #[test]
-    fn dates_are_days() {
-        assert_eq!(date(UnixMillis(0)), "1970-01-01");
-        assert_eq!(date(UnixMillis(u64::MAX)), "ever");
-    }
 }

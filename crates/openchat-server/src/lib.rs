@@ -3,7 +3,8 @@
 //! What is decided about logs, people and invitations is decided in `openchat-relay`, without I/O.
 //! Here is what surrounds it:
 //!
-//! - `cli`: what the operator may say; `init_ca`, `invite` and `serve`: what is done then.
+//! - `cli` and `config`: what the operator may say; `init_ca`, `operator` and `serve`: what is done
+//!   then.
 //! - `serve`: one TCP port, one relay thread, one task a connection, an admin socket.
 //! - `output`: everything printed. Data goes to stdout, errors and the trace to stderr.
 //!
@@ -13,19 +14,25 @@
 
 mod cli;
 mod clock;
+mod config;
 mod data_dir;
 mod failure;
 mod hosts;
 mod init_ca;
-mod invite;
 mod keys;
+mod metrics;
+mod notify;
+mod operator;
 mod output;
 mod pem;
+mod sampling;
 mod serve;
 mod trace;
 
-use cli::{Cli, Command, InviteCommand};
+use cli::{Cli, Command};
+use config::Located;
 use failure::Failure;
+use operator::{backup, cert, invite, manual, restore, status, user};
 use output::Output;
 use std::process::ExitCode;
 
@@ -44,12 +51,26 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli, output: Output) -> Result<ExitCode, Failure> {
-    let data = data_dir::DataDir::find(cli.global.data.clone())?;
     match &cli.command {
-        Command::InitCa(args) => init_ca::run(&data, args, output),
-        Command::Run(args) => serve::run(&data, args, &cli.global),
-        Command::Invite(InviteCommand::New(args)) => {
-            invite::run(&data, args, cli.global.quiet, output)
-        }
+        // These need no place, and so work where nothing is in order.
+        Command::Completions(args) => return manual::completions(args, output),
+        Command::Man(args) => return manual::man(args, output),
+        _ => {}
+    }
+    let located = Located::find(&cli.global)?;
+    let (data, quiet) = (&located.data, cli.global.quiet);
+    match &cli.command {
+        Command::InitCa(args) => init_ca::run(data, args, output),
+        Command::Run(args) => serve::run(&located, args, &cli.global),
+        Command::Invite(command) => invite::run(data, command, quiet, output),
+        Command::User(command) => user::run(data, command, quiet, output),
+        Command::Cert(command) => cert::run(data, command, quiet, output),
+        Command::Status => status::status(data, output),
+        Command::Health => status::health(data, output),
+        Command::Config(command) => config::run(&located, command, output),
+        Command::Backup(args) => backup::run(data, args, output),
+        Command::Restore(args) => restore::run(data, args, output),
+        Command::Completions(args) => manual::completions(args, output),
+        Command::Man(args) => manual::man(args, output),
     }
 }

@@ -6,12 +6,24 @@ mod event;
 pub(crate) use background::{Background, Lines};
 pub(crate) use event::Event;
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    metrics::METRICS,
+    sampling::{Rate, Sampler},
+};
 use serde_json::{Value, json};
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+/// Lines about strangers, who may cause as many as they like.
+const STRANGERS: Rate = Rate { burst: 100, interval: Duration::from_millis(100) };
+
+/// Lines about members, whose connections are bounded, and about the server itself.
+const OTHERS: Rate = Rate { burst: 2_000, interval: Duration::from_millis(10) };
 
 /// Prints for commands that do one thing and end.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +43,23 @@ impl Output {
     pub(crate) fn data(self, text: &str, object: &Value) -> Result<(), Failure> {
         let line = if self.json { object.to_string() } else { text.to_owned() };
         write_line(&mut io::stdout().lock(), &line)
+            .map_err(|e| Failure::system("can't write to stdout", &e, "look at what reads it"))
+    }
+
+    /// A list: a line for each, as text with its columns aligned or as an object.
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    pub(crate) fn rows(self, rows: &[(Vec<String>, Value)]) -> Result<(), Failure> {
+        let lines: Vec<String> = if self.json {
+            rows.iter().map(|(_, object)| object.to_string()).collect()
+        } else {
+            aligned(&rows.iter().map(|(columns, _)| columns.as_slice()).collect::<Vec<_>>())
+        };
+        let mut out = io::stdout().lock();
+        lines
+            .iter()
+            .try_for_each(|line| write_line(&mut out, line))
             .map_err(|e| Failure::system("can't write to stdout", &e, "look at what reads it"))
     }
 
@@ -58,6 +87,20 @@ impl Output {
     }
 }
 
+/// Columns two spaces apart, each as wide as its longest value.
+fn aligned(rows: &[&[String]]) -> Vec<String> {
+    let columns = rows.iter().map(|row| row.len()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &&[String]| {
+        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
 fn write_line(stream: &mut impl Write, text: &str) -> io::Result<()> {
     stream.write_all(format!("{text}\n").as_bytes())?;
     stream.flush()
@@ -68,14 +111,31 @@ fn write_line(stream: &mut impl Write, text: &str) -> io::Result<()> {
 pub(crate) struct Console {
     json: bool,
     lines: Lines,
+    kinds: Arc<Sampler<&'static str>>,
 }
 
 impl Console {
-    pub(crate) const fn new(json: bool, lines: Lines) -> Self {
-        Self { json, lines }
+    pub(crate) fn new(json: bool, lines: Lines) -> Self {
+        Self { json, lines, kinds: Arc::new(Sampler::new()) }
     }
 
     pub(crate) fn show(&self, event: &Event<'_>) {
+        let kind = event.kind();
+        let rate = if kind == "refused" { STRANGERS } else { OTHERS };
+        match self.kinds.take(kind, rate, Instant::now()) {
+            None => return METRICS.suppressed.one(),
+            Some(0) => {}
+            Some(lines) => self.put(&Event::Suppressed { kind, lines }),
+        }
+        if matches!(event, Event::Stopped) {
+            for (kind, lines) in self.kinds.rest() {
+                self.put(&Event::Suppressed { kind, lines });
+            }
+        }
+        self.put(event);
+    }
+
+    fn put(&self, event: &Event<'_>) {
         let mut line = if self.json { event.to_json().to_string() } else { event.to_string() };
         line.push('\n');
         self.lines.put(line.into_bytes());

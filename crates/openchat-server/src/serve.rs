@@ -9,6 +9,7 @@ pub(crate) mod certificate;
 mod connection;
 mod enrollment;
 mod feed;
+mod figures;
 mod gate;
 mod listener;
 mod mailbox;
@@ -17,6 +18,7 @@ mod phase;
 mod readers;
 mod refusal;
 mod relay_thread;
+mod reload;
 mod renewal;
 mod session;
 mod tls;
@@ -26,13 +28,16 @@ mod writer;
 use crate::{
     cli::{Global, RunArgs},
     clock,
+    config::{Config, Located},
     data_dir::{DataDir, file},
     failure::{Exit, Failure},
     hosts, keys,
+    notify::{notify, watchdog},
+    operator::backup::manifest,
     output::{Background, Console, Event, interrupt},
     trace,
 };
-use admin::{Admin, SocketFile};
+use admin::{Admin, Operator, SocketFile};
 use certificate::ServerIdentity;
 use gate::Gate;
 use listener::Listener;
@@ -40,26 +45,32 @@ use members::Members;
 use openchat_pki::CaCertificate;
 use openchat_relay::{Keys, Relay, StoreError};
 use openchat_store_sqlite::SqliteStore;
-use openchat_wire::{UnixMillis, limits::MAX_HANDSHAKES};
+use openchat_wire::UnixMillis;
 use phase::{Phase, PhaseSwitch, PhaseWatch};
 use readers::Readers;
 use relay_thread::{End, Job, Jobs};
+pub(crate) use reload::Changes;
+use reload::Reloader;
 use renewal::Renewal;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::crypto::aws_lc_rs;
 use session::Sessions;
-use std::{io, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 use tls::{Shown, Tls};
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use verifier::Trust;
 
 /// How long the sessions have to say goodbye when the server stops.
 const GOODBYES: Duration = Duration::from_secs(4);
+
+/// How long what was asked before may take to be decided and stored. A disk that takes longer hangs,
+/// and the service manager would kill the server without a word.
+const DECISIONS: Duration = Duration::from_secs(20);
 
 /// How long before its end the trace reminds of the CA's.
 const CA_WARNING: Duration = Duration::from_hours(365 * 24);
@@ -72,6 +83,7 @@ pub(crate) struct Server {
     sessions: Sessions,
     jobs: Jobs,
     readers: Readers,
+    members: Arc<Members>,
     console: Console,
     phase: PhaseWatch,
 }
@@ -80,7 +92,9 @@ pub(crate) struct Server {
 ///
 /// # Errors
 /// Whatever keeps it from starting; later only a store that failed.
-pub(crate) fn run(data: &DataDir, args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> {
+pub(crate) fn run(located: &Located, args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> {
+    let data = &located.data;
+    let config = located.config(&args.settings)?;
     data.check()?;
     let keys = keys::load(data)?;
     // Before anything is changed: it is what keeps a second server out.
@@ -88,11 +102,11 @@ pub(crate) fn run(data: &DataDir, args: &RunArgs, global: &Global) -> Result<Exi
     let screen = Background::spawn("console", io::stdout(), Console::lost(global.json))
         .map_err(|error| Failure::system("can't print", &error, "ulimit -u"))?;
     let console = Console::new(global.json, screen.lines());
-    let trace = trace::start(global, args.log_format)?;
+    let trace = trace::start(global, config.log_format.value)?;
     let runtime = start_runtime()?;
-    let outcome = runtime.block_on(async {
-        Running::start(data, args, keys, store, console.clone()).await?.until_stopped().await
-    });
+    let start = Start { located, args, global, config, console: console.clone() };
+    let outcome =
+        runtime.block_on(async { start.server(keys, store).await?.until_stopped().await });
     // Only reads of the store can still be under way, for sessions that are gone.
     runtime.shutdown_background();
     if outcome.is_ok() {
@@ -131,21 +145,27 @@ struct Running {
     /// Ends when nobody is connected any more.
     connected: mpsc::Receiver<()>,
     signals: Signals,
+    reloader: Reloader,
     _socket: SocketFile,
 }
 
-impl Running {
-    async fn start(
-        data: &DataDir,
-        args: &RunArgs,
-        keys: Keys,
-        store: SqliteStore,
-        console: Console,
-    ) -> Result<Self, Failure> {
+/// What a server is started from.
+struct Start<'a> {
+    located: &'a Located,
+    args: &'a RunArgs,
+    global: &'a Global,
+    config: Config,
+    console: Console,
+}
+
+impl Start<'_> {
+    /// Opens everything, the port for clients last but one: who connects is served.
+    async fn server(self, keys: Keys, store: SqliteStore) -> Result<Running, Failure> {
+        let (data, config) = (&self.located.data, &self.config);
         let signals = Signals::new()?;
         raise_file_limit();
-        let listener = Listener::bind(args.listen, data).await?;
-        let configured = [args.host.clone(), hosts::load(data)?].concat();
+        let listener = Listener::bind(config.listen.value, data).await?;
+        let configured = [config.hosts.value.clone(), hosts::load(data)?].concat();
         let address = hosts::advertised(listener.address(), &configured);
         let (admin_listener, socket) = admin::open(data)?;
         let ca = keys.ca.ca().clone();
@@ -154,32 +174,110 @@ impl Running {
 
         let members = Arc::new(Members::default());
         let (jobs, end) = start_relay(data, keys, store, &members)?;
-        let (tls, shown) = start_tls(&ca, &identity, members)?;
+        let (tls, shown) = start_tls(&ca, &identity, Arc::clone(&members))?;
         let (phase, watch) = phase::new();
-        let server = Server {
+        let server = Arc::new(Server {
             tls,
-            gate: Gate::new(MAX_HANDSHAKES),
+            gate: Gate::new(config.handshakes.value),
             sessions: Sessions::default(),
             jobs: jobs.clone(),
             readers: Readers::new(&data.join(file::DATABASE)),
-            console: console.clone(),
+            members,
+            console: self.console.clone(),
             phase: watch,
-        };
-        let admin = Admin::new(jobs.clone(), address.clone(), &ca, data.owner()?);
+        });
+        server.sessions.set_max(config.sessions_a_person.value);
+        let operator = self.operator(&server, &address, &ca, &shown)?;
+        let figures = self.figures(&operator).await?;
+        let admin = Admin::new(Arc::clone(&operator), data.owner()?);
         tokio::spawn(Arc::new(admin).serve(admin_listener));
-        tokio::spawn(renewal.hourly(identity, shown, jobs.clone()));
+        let (looks, looking) = mpsc::channel(1);
+        tokio::spawn(renewal.keep(identity, shown, jobs.clone(), looking));
+        tokio::spawn(stay_watched(jobs.clone()));
         let (alive, connected) = mpsc::channel(1);
-        tokio::spawn(listener.serve(Arc::new(server), alive));
-        console.show(&Event::Ready { address: &address, admin: socket.path() });
+        tokio::spawn(listener.serve(Arc::clone(&server), alive));
+        self.show_ready(&operator, &socket, figures);
         warn_of_end(ca.not_after());
-        Ok(Self { data: data.clone(), jobs, end, phase, connected, signals, _socket: socket })
+        let reloader = self.reloader(server, looks);
+        let data = data.clone();
+        Ok(Running { data, jobs, end, phase, connected, signals, reloader, _socket: socket })
     }
 
+    fn operator(
+        &self,
+        server: &Arc<Server>,
+        address: &str,
+        ca: &CaCertificate,
+        shown: &Arc<Shown>,
+    ) -> Result<Arc<Operator>, Failure> {
+        let data = &self.located.data;
+        Ok(Arc::new(Operator {
+            server: Arc::clone(server),
+            address: address.to_owned(),
+            ca: ca.clone(),
+            shown: Arc::clone(shown),
+            database: data.join(file::DATABASE),
+            started: clock::now(),
+            restored: manifest::restored(data)?,
+        }))
+    }
+
+    /// Starts to serve figures, if that is wanted, and says where.
+    async fn figures(&self, operator: &Arc<Operator>) -> Result<Option<SocketAddr>, Failure> {
+        let Some(address) = self.config.metrics_listen.value.0 else { return Ok(None) };
+        let (listener, address) = figures::open(address).await?;
+        tokio::spawn(figures::serve(listener, Arc::clone(operator)));
+        Ok(Some(address))
+    }
+
+    /// The first line is for programs that wait for it; what is worth knowing beside it follows.
+    fn show_ready(&self, operator: &Operator, socket: &SocketFile, figures: Option<SocketAddr>) {
+        let address = operator.address.as_str();
+        self.console.show(&Event::Ready { address, admin: socket.path() });
+        if let Some(made) = operator.restored {
+            self.console.show(&Event::Restored { made });
+        }
+        if let Some(address) = figures {
+            self.console.show(&Event::Figures { address });
+        }
+        notify(&format!("READY=1\nSTATUS=serving {address}\n"));
+    }
+
+    fn reloader(self, server: Arc<Server>, looks: mpsc::Sender<renewal::Look>) -> Reloader {
+        Reloader {
+            global: self.global.clone(),
+            flags: self.args.settings.clone(),
+            located: self.located.clone(),
+            current: self.config,
+            server,
+            looks,
+            console: self.console,
+        }
+    }
+}
+
+/// Tells the service manager that the relay still decides, for as long as it does.
+async fn stay_watched(jobs: Jobs) {
+    let Some(every) = watchdog() else { return };
+    loop {
+        sleep(every).await;
+        if matches!(jobs.ask(Job::Probe).await, Some(Ok(()) | Err(StoreError::Full))) {
+            notify("WATCHDOG=1\n");
+        }
+    }
+}
+
+impl Running {
     /// Waits for the end, and takes leave of everybody.
     async fn until_stopped(mut self) -> Result<(), Failure> {
-        let outcome = tokio::select! {
-            () = self.signals.first() => self.drain().await,
-            ended = &mut self.end => Err(self.relay_ended(ended.ok())),
+        let outcome = loop {
+            tokio::select! {
+                wish = self.signals.next() => match wish {
+                    Wish::Reload => self.reload().await,
+                    Wish::Stop => break self.drain().await,
+                },
+                ended = &mut self.end => break Err(self.relay_ended(ended.ok())),
+            }
         };
         self.phase.enter(Phase::Closing);
         // Whoever takes longer misses the goodbye.
@@ -187,14 +285,34 @@ impl Running {
         outcome
     }
 
+    async fn reload(&mut self) {
+        notify("RELOADING=1\n");
+        self.reloader.reload().await;
+        notify("READY=1\n");
+    }
+
     /// Nobody is accepted or heard any more; what was asked before is decided and stored.
     async fn drain(&mut self) -> Result<(), Failure> {
+        notify("STOPPING=1\nSTATUS=storing what was accepted\n");
         self.phase.enter(Phase::Draining);
-        self.jobs.put(Job::Stop).await;
-        match (&mut self.end).await {
-            Ok(Ok(())) => Ok(()),
-            ended => Err(self.relay_ended(ended.ok())),
+        let decided = async {
+            self.jobs.put(Job::Stop).await;
+            (&mut self.end).await
+        };
+        match timeout(DECISIONS, decided).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(ended) => Err(self.relay_ended(ended.ok())),
+            Err(_) => Err(self.hangs()),
         }
+    }
+
+    fn hangs(&self) -> Failure {
+        let message = format!(
+            "the disk did not store within {} s what was accepted; nobody was told that it did",
+            DECISIONS.as_secs()
+        );
+        let hint = format!("look at the disk, then {}", self.data.command("run"));
+        Failure::new(Exit::Failure, "store", message, hint)
     }
 
     fn relay_ended(&self, ended: Option<Result<(), StoreError>>) -> Failure {
@@ -255,8 +373,16 @@ fn warn_of_end(not_after: UnixMillis) {
 
 /// What the operator says by signals.
 struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+}
+
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Reload,
+    Stop,
 }
 
 impl Signals {
@@ -265,14 +391,16 @@ impl Signals {
             signal(kind).map_err(|error| Failure::system("can't hear signals", &error, "ulimit -a"))
         };
         Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
     }
 
-    /// Returns at SIGTERM or Ctrl-C. From then on Ctrl-C ends the process at once.
-    async fn first(&mut self) {
+    /// The next wish. After that to stop, Ctrl-C ends the process at once.
+    async fn next(&mut self) -> Wish {
         tokio::select! {
+            _ = self.hangup.recv() => return Wish::Reload,
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
@@ -282,5 +410,6 @@ impl Signals {
                 interrupt();
             });
         }
+        Wish::Stop
     }
 }

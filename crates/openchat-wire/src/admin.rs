@@ -183,3 +183,46 @@ pub struct Check {
     /// How it is.
     pub detail: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::to_frame,
+        limits::{MAX_ADMIN_FRAME, MAX_CERTIFICATE},
+        name::MAX_NAME,
+    };
+
+    fn longest_name() -> Name {
+        "n".repeat(MAX_NAME).parse().unwrap()
+    }
+
+    #[test]
+    fn the_longest_answers_fit_a_frame() {
+        let last = UnixMillis(u64::MAX);
+        let invitation = InvitationRecord {
+            id: [255; 16],
+            name: longest_name(),
+            expires: last,
+            wrong: u32::MAX,
+            used: Some(Fingerprint([255; 32])),
+        };
+        let entry = RecordedEntry { time: last, entry: Blob(vec![255; 512]) };
+        let certificate = CertificateRecord {
+            der: Blob(vec![255; MAX_CERTIFICATE]),
+            serial: "f".repeat(40),
+            names: vec!["n".repeat(253); 64],
+            fingerprint: Fingerprint([255; 32]),
+            not_before: last,
+            not_after: last,
+        };
+        for answer in [
+            AdminAnswer::Invitations(vec![invitation; PAGE]),
+            AdminAnswer::Recorded(vec![entry; PAGE]),
+            AdminAnswer::Online(vec![(longest_name(), u32::MAX); PAGE]),
+            AdminAnswer::Certificate(Some(certificate)),
+        ] {
+            assert!(to_frame(&answer).len() <= MAX_ADMIN_FRAME);
+        }
+    }
+}

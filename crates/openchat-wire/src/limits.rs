@@ -25,8 +25,9 @@ pub const MAX_FRAME: usize = MAX_COMMIT + MAX_LETTERS + 64 * 1024;
 /// Bytes of a frame from somebody who has not proved who they are yet: a CSR and an invitation.
 pub const MAX_ENROLL_FRAME: usize = 16 * 1024;
 
-/// Bytes of a frame on the admin socket.
-pub const MAX_ADMIN_FRAME: usize = 16 * 1024;
+/// Bytes of a frame on the admin socket: a page of a list, or the largest certificate and all the
+/// names in it once more.
+pub const MAX_ADMIN_FRAME: usize = 64 * 1024;
 
 /// Bytes of a certification request. A P-256 one with one name takes about 250.
 pub const MAX_CSR: usize = 4 * 1024;

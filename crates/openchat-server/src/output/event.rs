@@ -1,6 +1,7 @@
 //! What an operator's console shows: one line each, fields two spaces apart.
 
-use openchat_wire::Name;
+use crate::{operator::text::moment, serve::Changes};
+use openchat_wire::{Name, UnixMillis};
 use serde_json::{Value, json};
 use std::{fmt, net::SocketAddr, path::Path};
 
@@ -18,6 +19,16 @@ pub(crate) enum Event<'a> {
     Refused { peer: SocketAddr, reason: &'a str },
     /// A certificate was issued; `index` is its place in the transparency log, from 0.
     Enrolled { name: &'a Name, peer: SocketAddr, index: u64 },
+    /// It serves figures here.
+    Figures { address: SocketAddr },
+    /// It goes on from a backup of that time.
+    Restored { made: UnixMillis },
+    /// A reload was done.
+    Reloaded { changes: &'a Changes, certificate: &'a str },
+    /// A reload was refused, and everything is as it was.
+    ReloadRefused { reason: &'a str },
+    /// Lines of this kind were counted instead of written.
+    Suppressed { kind: &'a str, lines: u64 },
     /// The last line.
     Stopped,
 }
@@ -37,12 +48,41 @@ impl fmt::Display for Event<'_> {
                 // People count from one, here as at the device.
                 write!(f, "enrolled  {name}  {peer}  #{}", index.saturating_add(1))
             }
+            Self::Figures { address } => write!(f, "metrics  {address}"),
+            Self::Restored { made } => {
+                write!(f, "restored  from the backup of {}", moment(*made))
+            }
+            Self::Reloaded { changes, certificate } => {
+                write!(f, "reloaded  certificate {certificate}")?;
+                changes.done.iter().try_for_each(|change| write!(f, "  {change}"))?;
+                let restart = &changes.restart;
+                restart.iter().try_for_each(|key| write!(f, "  {key} needs a restart"))
+            }
+            Self::ReloadRefused { reason } => write!(f, "reload_refused  {reason}"),
+            Self::Suppressed { kind, lines } => write!(f, "suppressed  {kind}  {lines} lines"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
 }
 
 impl Event<'_> {
+    /// Its first word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Connected { .. } => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Refused { .. } => "refused",
+            Self::Enrolled { .. } => "enrolled",
+            Self::Figures { .. } => "metrics",
+            Self::Restored { .. } => "restored",
+            Self::Reloaded { .. } => "reloaded",
+            Self::ReloadRefused { .. } => "reload_refused",
+            Self::Suppressed { .. } => "suppressed",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// The same for programs.
     pub(crate) fn to_json(self) -> Value {
         match self {
@@ -64,6 +104,20 @@ impl Event<'_> {
                 "v": 1, "type": "enrolled", "name": name.as_str(),
                 "peer": peer.to_string(), "index": index
             }),
+            Self::Figures { address } => {
+                json!({"v": 1, "type": "metrics", "address": address.to_string()})
+            }
+            Self::Restored { made } => json!({"v": 1, "type": "restored", "made": moment(made)}),
+            Self::Reloaded { changes, certificate } => json!({
+                "v": 1, "type": "reloaded", "certificate": certificate,
+                "changed": changes.done, "restart": changes.restart
+            }),
+            Self::ReloadRefused { reason } => {
+                json!({"v": 1, "type": "reload_refused", "reason": reason})
+            }
+            Self::Suppressed { kind, lines } => {
+                json!({"v": 1, "type": "suppressed", "event": kind, "lines": lines})
+            }
             Self::Stopped => json!({"v": 1, "type": "stopped"}),
         }
     }
@@ -77,6 +131,7 @@ mod tests {
     fn fields_are_two_spaces_apart() {
         let name = "bob".parse().unwrap();
         let peer = "10.0.0.1:5".parse().unwrap();
+        let changes = Changes { done: vec!["k 1 -> 2".to_owned()], restart: vec!["listen"] };
         for (event, line) in [
             (
                 Event::Ready { address: "h:1", admin: Path::new("/a b/s") },
@@ -89,8 +144,20 @@ mod tests {
             ),
             (Event::Refused { peer, reason: "no" }, "refused  10.0.0.1:5  no"),
             (Event::Enrolled { name: &name, peer, index: 3 }, "enrolled  bob  10.0.0.1:5  #4"),
+            (Event::Figures { address: peer }, "metrics  10.0.0.1:5"),
+            (
+                Event::Restored { made: UnixMillis(0) },
+                "restored  from the backup of 1970-01-01T00:00:00Z",
+            ),
+            (
+                Event::Reloaded { changes: &changes, certificate: "unchanged" },
+                "reloaded  certificate unchanged  k 1 -> 2  listen needs a restart",
+            ),
+            (Event::ReloadRefused { reason: "no" }, "reload_refused  no"),
+            (Event::Suppressed { kind: "refused", lines: 3 }, "suppressed  refused  3 lines"),
             (Event::Stopped, "stopped"),
         ] {
+            assert_eq!(event.kind(), event.to_json()["type"]);
             assert_eq!(event.to_string(), line);
             let object = event.to_json();
             assert_eq!(object["v"], 1);

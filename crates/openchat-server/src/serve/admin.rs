@@ -1,18 +1,17 @@
 //! The admin socket: a file that only the server's own user can open, and whose peers' user is
 //! checked all the same.
 
+mod answers;
+
+pub(crate) use answers::Operator;
+
 use crate::{
     data_dir::{DataDir, quoted},
     failure::Failure,
-    serve::relay_thread::{Job, Jobs},
 };
-use openchat_pki::CaCertificate;
-use openchat_relay::Invited;
 use openchat_wire::{
-    Blob, Digest, Name,
-    admin::{AdminAnswer, AdminRequest, SOCKET},
+    admin::SOCKET,
     frame::{FrameDecoder, to_frame},
-    invitation::Invitation,
     limits::MAX_ADMIN_FRAME,
 };
 use std::{
@@ -36,14 +35,10 @@ const MAX_CONVERSATIONS: usize = 16;
 /// A conversation is one question and one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What invitations are made of.
+/// Who may ask, and who answers.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    jobs: Jobs,
-    /// `host:port` where clients find the server.
-    address: String,
-    ca_pin: Digest,
-    ca: Vec<u8>,
+    operator: Arc<Operator>,
     /// The user whose the data directory is.
     owner: u32,
 }
@@ -94,8 +89,8 @@ pub(crate) fn open(data: &DataDir) -> Result<(UnixListener, SocketFile), Failure
 }
 
 impl Admin {
-    pub(crate) fn new(jobs: Jobs, address: String, ca: &CaCertificate, owner: u32) -> Self {
-        Self { jobs, address, ca_pin: ca.pin(), ca: ca.der().to_vec(), owner }
+    pub(crate) const fn new(operator: Arc<Operator>, owner: u32) -> Self {
+        Self { operator, owner }
     }
 
     /// Answers for as long as the server runs.
@@ -136,27 +131,8 @@ impl Admin {
             };
             decoder.push(bytes);
             if let Some(request) = decoder.next_frame().map_err(io::Error::other)? {
-                return stream.write_all(&to_frame(&self.decide(request).await)).await;
+                return stream.write_all(&to_frame(&self.operator.answer(request).await)).await;
             }
         }
-    }
-
-    async fn decide(&self, request: AdminRequest) -> AdminAnswer {
-        match request {
-            AdminRequest::Invite(name) => self.invite(name).await,
-        }
-    }
-
-    async fn invite(&self, name: Name) -> AdminAnswer {
-        let invited = self.jobs.ask(|reply| Job::Invite(name.clone(), reply)).await;
-        let Invited { id, secret } = match invited {
-            Some(Ok(invited)) => invited,
-            Some(Err(error)) => return AdminAnswer::Failed(error.to_string()),
-            None => return AdminAnswer::Failed("the server stops".to_owned()),
-        };
-        tracing::info!(%name, "invited");
-        let address = self.address.clone();
-        let invitation = Invitation { address, ca_pin: self.ca_pin, id, secret }.to_string();
-        AdminAnswer::Invitation { invitation, ca: Blob(self.ca.clone()) }
     }
 }

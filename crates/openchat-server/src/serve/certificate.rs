@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_found() {
         let place = tempfile::tempdir().unwrap();
-        let data = DataDir::find(Some(place.path().join("d"))).unwrap();
+        let data = DataDir::at(&place.path().join("d")).unwrap();
         data.create().unwrap();
         let now = clock::now();
         let ca = authority(now);

@@ -1,6 +1,7 @@
 //! One TCP connection, from its first byte to what it turns out to be.
 
 use crate::{
+    metrics::METRICS,
     output::Event,
     serve::{
         Server, enrollment,
@@ -27,11 +28,13 @@ const MAX_LINGER: u64 = 64 * 1024;
 
 /// Attends to a connection until its end.
 pub(crate) async fn attend(server: &Server, tcp: TcpStream, peer: SocketAddr) {
+    METRICS.accepted.one();
     let place = server.gate.enter();
     match arrive(server, &place, tcp).await {
         Ok(Arrived::Newcomer(stream)) => newcomer(server, &place, *stream, peer).await,
         Ok(Arrived::Member(stream, who)) => {
             drop(place);
+            METRICS.sessions.one();
             session::serve(server, *stream, who, peer).await;
         }
         Err(Failed { why, tcp }) => {
@@ -78,6 +81,7 @@ async fn newcomer(
 
 /// Shows a refusal to the operator.
 pub(crate) fn refuse(server: &Server, peer: SocketAddr, why: &Refused) {
+    METRICS.refuse(why.kind());
     let reason = why.to_string();
     server.console.show(&Event::Refused { peer, reason: &reason });
     tracing::info!(%peer, reason, "refused");

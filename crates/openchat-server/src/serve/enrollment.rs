@@ -1,6 +1,7 @@
 //! A newcomer's connection: one request, one answer.
 
 use crate::{
+    metrics::METRICS,
     output::Event,
     serve::{Server, refusal::Refused, relay_thread::Job},
 };
@@ -33,6 +34,7 @@ pub(crate) async fn serve(
     let _ = stream.write_all(&to_frame(&outcome.answer)).await;
     match &outcome.answer {
         Ok(enrolled) => {
+            METRICS.enrolled.one();
             server.console.show(&Event::Enrolled { name: &name, peer, index: enrolled.index });
             tracing::info!(%name, %peer, index = enrolled.index, "{}", outcome.reason);
             Ok(())

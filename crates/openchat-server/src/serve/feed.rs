@@ -10,16 +10,19 @@
 //!   log's end, on the thread that alone adds entries, and rises only as old ones are dropped;
 //! - an entry is flushed before it is in the feed, so the store has everything up to the floor;
 //! - a session at or above the floor goes on from the feed, one below it reads the store first.
+//!
+//! A tail may have an end, the commit that took its reader's seat. It is set before anything behind
+//! it is added, and nothing that was not added yet is read from the store.
 
 use crate::serve::mailbox::Mailbox;
-use openchat_relay::{Publish, Tailing};
-use openchat_wire::{Blob, GroupId, Seq, frame::to_frame, relay::ToClient};
+use openchat_relay::{Publish, TailEnd, Tailing};
+use openchat_wire::{Blob, Fingerprint, GroupId, Seq, frame::to_frame, relay::ToClient};
 use std::{
     collections::{HashMap, VecDeque},
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -78,10 +81,16 @@ enum Kind {
 #[derive(Debug)]
 struct Subscription {
     log: GroupId,
+    reader: Fingerprint,
     mailbox: Arc<Mailbox>,
     /// The session knows that there is something new.
     told: AtomicBool,
+    /// The last place that is for this reader, or [`NO_END`].
+    last: AtomicU64,
 }
+
+/// A tail that goes on.
+const NO_END: u64 = u64::MAX;
 
 /// A session's place in a log.
 #[derive(Debug)]
@@ -100,8 +109,10 @@ pub(crate) struct Tail {
 pub(crate) enum Found {
     /// Frames to send, in order. Empty: nothing new.
     Frames(Vec<Arc<[u8]>>),
-    /// Entries behind `after` are to be read from the store first.
-    Behind { after: Seq, floor: Seq },
+    /// Entries behind `after` are to be read from the store first, but none behind `end`.
+    Behind { after: Seq, floor: Seq, end: Seq },
+    /// Everything that is for this reader was taken.
+    Ended,
 }
 
 impl Default for Hub {
@@ -126,12 +137,13 @@ impl Hub {
     /// A session begins to tail a log, at this point of the relay thread's order.
     pub(crate) fn subscribe(&mut self, tailing: &Tailing, mailbox: &Arc<Mailbox>) -> Tail {
         self.prune();
-        let Tailing { log, after, end } = *tailing;
+        let Tailing { log, after, end, reader, last } = *tailing;
         let feed = self.feeds.entry(log).or_insert_with(|| Arc::new(Feed::new(log, end)));
         let number = self.next_subscription;
         self.next_subscription = number.wrapping_add(1);
-        let told = AtomicBool::new(false);
-        let subscription = Arc::new(Subscription { log, mailbox: Arc::clone(mailbox), told });
+        let (told, last) = (AtomicBool::new(false), last.map_or(NO_END, |last| last.0));
+        let (mailbox, last) = (Arc::clone(mailbox), AtomicU64::new(last));
+        let subscription = Arc::new(Subscription { log, reader, mailbox, told, last });
         feed.subscriptions().insert(number, Arc::clone(&subscription));
         // Heartbeats from before are not for this session, those from now on are.
         let next = (after >= end).then(|| feed.recent().next());
@@ -156,6 +168,23 @@ impl Hub {
             self.changed.push(feed);
         }
         self.drop_old();
+    }
+
+    /// Tails end with what was published last of their logs.
+    pub(crate) fn end(&self, ends: &[TailEnd]) {
+        // By reader, because a commit may remove thousands of those who tail.
+        let mut by_log = HashMap::<_, HashMap<_, _>>::new();
+        for TailEnd { log, reader, last } in ends {
+            by_log.entry(log).or_default().insert(reader, last);
+        }
+        for (log, readers) in by_log {
+            let Some(feed) = self.feeds.get(log) else { continue };
+            for subscription in feed.subscriptions().values() {
+                if let Some(last) = readers.get(&subscription.reader) {
+                    subscription.last.fetch_min(last.0, Ordering::AcqRel);
+                }
+            }
+        }
     }
 
     /// Tells the sessions about what was published.
@@ -258,17 +287,28 @@ impl Tail {
         self.feed.log
     }
 
+    /// Tells it from other tails.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The next frames, `budget` bytes of them or a little more.
     pub(crate) fn take(&mut self, budget: usize) -> Found {
         // First this, then the look: whatever is added after the look is told again.
         self.subscription.told.store(false, Ordering::Release);
         let recent = self.feed.recent();
+        // Under the lock: whatever is behind the end was added after the end was set.
+        let last = Seq(self.subscription.last.load(Ordering::Acquire));
+        if self.seq >= last {
+            return Found::Ended;
+        }
         let Some(index) = recent.index(self.seq, self.next) else {
-            return Found::Behind { after: self.seq, floor: recent.floor };
+            let (floor, end) = (recent.floor, recent.end.min(last));
+            return Found::Behind { after: self.seq, floor, end };
         };
         let (mut frames, mut bytes, mut next) = (Vec::new(), 0_usize, index);
         for item in recent.items.range(index.min(recent.items.len())..) {
-            if bytes >= budget {
+            if bytes >= budget || self.seq >= last {
                 break;
             }
             next = next.saturating_add(1);

@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::sync::Notify;
 
@@ -13,7 +16,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(crate) struct Gate {
     places: Mutex<Places>,
-    max: usize,
+    max: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -33,13 +36,24 @@ pub(crate) struct Place<'a> {
 
 impl Gate {
     pub(crate) fn new(max: usize) -> Self {
-        Self { places: Mutex::default(), max }
+        Self { places: Mutex::default(), max: AtomicUsize::new(max) }
+    }
+
+    /// So many places from now on.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.lock().taken.len()
     }
 
     /// Takes a place. If there is none, the oldest holder loses its.
     pub(crate) fn enter(&self) -> Place<'_> {
         let mut places = self.lock();
-        if places.taken.len() >= self.max
+        // More than one may have to go after the limit was lowered.
+        while places.taken.len() >= self.max.load(Ordering::Relaxed).max(1)
             && let Some((_, oldest)) = places.taken.pop_first()
         {
             oldest.notify_one();
@@ -89,6 +103,17 @@ mod tests {
         drop(second);
         let fourth = gate.enter();
         assert!(!is_evicted(&third).await && !is_evicted(&fourth).await);
+    }
+
+    #[tokio::test]
+    async fn fewer_places_are_made_room_for() {
+        let gate = Gate::new(3);
+        let [first, second, third] = [gate.enter(), gate.enter(), gate.enter()];
+        gate.set_max(2);
+        let _fourth = gate.enter();
+        assert!(is_evicted(&first).await && is_evicted(&second).await);
+        assert!(!is_evicted(&third).await);
+        assert_eq!(gate.taken(), 2);
     }
 
     #[test]

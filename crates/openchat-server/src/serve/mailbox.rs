@@ -8,7 +8,7 @@ use openchat_wire::{
     relay::Goodbye,
 };
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -28,7 +28,8 @@ pub(crate) struct Mailbox {
 struct Content {
     mail: Mail,
     bytes: usize,
-    tailed: HashSet<GroupId>,
+    /// Tails by their logs, with their numbers.
+    tailed: HashMap<GroupId, u64>,
     /// Nobody will look any more.
     closed: bool,
 }
@@ -69,7 +70,7 @@ impl Mailbox {
     /// Whether this log may be tailed beside the others.
     pub(crate) fn may_tail(&self, log: &GroupId) -> bool {
         let content = self.lock();
-        content.tailed.len() < MAX_TAILS || content.tailed.contains(log)
+        content.tailed.len() < MAX_TAILS || content.tailed.contains_key(log)
     }
 
     pub(crate) fn put(&self, letter: Letter) {
@@ -82,10 +83,20 @@ impl Mailbox {
         }
         match &letter {
             Letter::Answer(frame, _) => content.bytes = content.bytes.saturating_add(frame.len()),
-            Letter::Tail(tail) => drop(content.tailed.insert(tail.log())),
+            Letter::Tail(tail) => {
+                content.tailed.insert(tail.log(), tail.number());
+            }
         }
         content.mail.letters.push(letter);
         self.filled.notify_one();
+    }
+
+    /// A tail has ended. One of the same log that came later goes on.
+    pub(crate) fn ended(&self, tail: &Tail) {
+        let mut content = self.lock();
+        if content.tailed.get(&tail.log()) == Some(&tail.number()) {
+            content.tailed.remove(&tail.log());
+        }
     }
 
     /// A tailed log has something new.

@@ -11,17 +11,23 @@ use std::{
 /// Entries read at once.
 const LOAD: usize = 1_024;
 
-/// Names by their registered key. About 100 bytes a member.
+/// Names by their registered key, none for a key that was revoked. About 100 bytes a member.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    names: RwLock<HashMap<Fingerprint, Name>>,
+    names: RwLock<HashMap<Fingerprint, Option<Name>>>,
 }
 
 impl Members {
     /// Whether the transparency log has this key under this name.
     pub(crate) fn has(&self, who: &Identity) -> bool {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        names.get(&who.fingerprint) == Some(&who.name)
+        names.get(&who.fingerprint).is_some_and(|name| name.as_ref() == Some(&who.name))
+    }
+
+    /// How many keys are somebody's.
+    pub(crate) fn count(&self) -> usize {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.values().filter(|name| name.is_some()).count()
     }
 
     /// Reads on from the entry `index`, and returns the index of the next one to read.
@@ -44,11 +50,14 @@ impl Members {
     }
 
     fn note(&self, entry: Entry) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         match entry {
             Entry::Issue { name, fingerprint, .. } => {
-                let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
                 // One key has one name for ever: the first entry wins.
-                names.entry(fingerprint).or_insert(name);
+                names.entry(fingerprint).or_insert(Some(name));
+            }
+            Entry::Revoke { fingerprint, .. } => {
+                names.insert(fingerprint, None);
             }
             Entry::GroupName { .. } => {}
         }
@@ -83,5 +92,16 @@ mod tests {
         assert!(!members.has(&who("bob", 2)) && !members.has(&who("bob", 3)));
         members.note(issue("mallory", 1));
         assert!(members.has(&who("bob", 1)) && !members.has(&who("mallory", 1)));
+    }
+
+    #[test]
+    fn a_revoked_key_is_nobodys_ever_again() {
+        let members = Members::default();
+        members.note(issue("bob", 1));
+        let (name, fingerprint) = ("bob".parse().unwrap(), Fingerprint([1; 32]));
+        members.note(Entry::Revoke { name, fingerprint });
+        assert!(!members.has(&who("bob", 1)));
+        members.note(issue("bob", 1));
+        assert!(!members.has(&who("bob", 1)));
     }
 }

@@ -5,7 +5,7 @@ use openchat_relay::EnrollReason;
 use openchat_wire::{
     Name,
     frame::FrameError,
-    limits::{ENROLL_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES, MAX_SESSIONS_A_PERSON},
+    limits::{ENROLL_TIMEOUT, HANDSHAKE_TIMEOUT},
 };
 use rustls::PeerIncompatible;
 use std::io;
@@ -35,10 +35,10 @@ pub(crate) enum Refused {
     Lost(io::ErrorKind),
     #[error("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs())]
     Late,
-    #[error("the oldest of {MAX_HANDSHAKES} handshakes gave way")]
+    #[error("the oldest handshake gave way to newer ones")]
     Crowded,
-    #[error("{0} has {MAX_SESSIONS_A_PERSON} connections already")]
-    TooMany(Name),
+    #[error("{0} has {1} connections already")]
+    TooMany(Name, usize),
     #[error("no request to enroll within {} s", ENROLL_TIMEOUT.as_secs())]
     NoRequest,
     #[error("request to enroll: {0}")]
@@ -47,6 +47,26 @@ pub(crate) enum Refused {
     Enrollment { name: Name, reason: EnrollReason },
     #[error("the server stops")]
     Stopping,
+}
+
+impl Refused {
+    /// One word for figures; see [`crate::metrics::REFUSALS`].
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::NoCertificate
+            | Self::Certificate(_)
+            | Self::Unregistered(_)
+            | Self::Unproved
+            | Self::Period { .. } => "certificate",
+            Self::Protocol | Self::Version | Self::NotTls | Self::Tls(_) => "tls",
+            Self::Lost(_) => "lost",
+            Self::Late | Self::NoRequest => "late",
+            Self::Crowded => "crowded",
+            Self::TooMany(..) => "too_many",
+            Self::Frame(_) | Self::Enrollment { .. } => "enrollment",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// What a failed handshake was about.

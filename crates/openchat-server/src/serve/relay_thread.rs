@@ -3,6 +3,7 @@
 
 use crate::{
     clock,
+    metrics::METRICS,
     serve::{
         certificate::{self, ServerIdentity},
         feed::Hub,
@@ -15,12 +16,13 @@ use openchat_relay::{EnrollOutcome, Identity, Invited, Outcome, Relay, StoreErro
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{
     Name, UnixMillis,
+    admin::Revoked,
     enroll::{EnrollRefusal, EnrollRequest},
     frame::to_frame,
     limits::MAX_TAILS,
     relay::{Answer, Refusal, ToClient, ToServer},
 };
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc, thread, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Jobs that wait; who has more to ask waits with it.
@@ -38,6 +40,10 @@ pub(crate) enum Job {
     Request(Asked),
     Enroll(EnrollRequest, oneshot::Sender<EnrollOutcome>),
     Invite(Name, oneshot::Sender<Result<Invited, StoreError>>),
+    /// An invitation to be made worthless.
+    Revoke([u8; 16], oneshot::Sender<Result<Revoked, StoreError>>),
+    /// Whether the thread still decides and stores.
+    Probe(oneshot::Sender<Result<(), StoreError>>),
     /// A new certificate for the server itself.
     Certify(Vec<HostName>, oneshot::Sender<Result<ServerIdentity, AuthorityError>>),
     /// The last one.
@@ -52,6 +58,8 @@ pub(crate) struct Asked {
     pub(crate) frame: ToServer,
     /// Given back when the answer is written.
     pub(crate) window: OwnedSemaphorePermit,
+    /// That of a large frame, given back with the frame.
+    pub(crate) large: Option<OwnedSemaphorePermit>,
 }
 
 /// Decided, but not yet to be told.
@@ -60,6 +68,8 @@ enum Decided {
     Request { mailbox: Arc<Mailbox>, id: u32, outcome: Outcome, window: OwnedSemaphorePermit },
     Enroll(EnrollOutcome, oneshot::Sender<EnrollOutcome>),
     Invite(Result<Invited, StoreError>, oneshot::Sender<Result<Invited, StoreError>>),
+    Revoke(Result<Revoked, StoreError>, oneshot::Sender<Result<Revoked, StoreError>>),
+    Probe(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// Where jobs are put.
@@ -133,10 +143,17 @@ impl RelayThread {
         let now = clock::now();
         let decided: Vec<Decided> =
             batch.into_iter().filter_map(|job| self.decide(job, now)).collect();
-        match self.relay.flush() {
-            Ok(()) => self.tell(decided),
+        let began = Instant::now();
+        let flushed = self.relay.flush();
+        METRICS.flushes.note(began.elapsed());
+        match flushed {
+            Ok(()) => {
+                METRICS.batches.one();
+                self.tell(decided)
+            }
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
+                METRICS.failed_batches.one();
                 tracing::error!(%error, jobs = decided.len(), "nothing of a batch could be stored");
                 self.tell(decided.into_iter().map(|decided| decided.lost(&error)).collect())
             }
@@ -145,8 +162,9 @@ impl RelayThread {
 
     fn decide(&mut self, job: Job, now: UnixMillis) -> Option<Decided> {
         match job {
-            Job::Request(Asked { who, mailbox, frame, window }) => {
+            Job::Request(Asked { who, mailbox, frame, window, large }) => {
                 let outcome = self.relay.handle(&who, &frame.request, now);
+                drop(large);
                 Some(Decided::Request { mailbox, id: frame.id, outcome, window })
             }
             Job::Enroll(request, reply) => {
@@ -156,6 +174,10 @@ impl RelayThread {
             Job::Invite(name, reply) => {
                 Some(Decided::Invite(self.relay.invite(&name, now, &mut clock::rng()), reply))
             }
+            Job::Revoke(id, reply) => {
+                Some(Decided::Revoke(self.relay.revoke_invitation(&id), reply))
+            }
+            Job::Probe(reply) => Some(Decided::Probe(Ok(()), reply)),
             Job::Certify(hosts, reply) => {
                 // Stored by the one who asks; without it the old one is shown for longer.
                 let _ = reply.send(certificate::issue(self.relay.ca(), &hosts, now));
@@ -178,6 +200,8 @@ impl RelayThread {
                     let _ = reply.send(outcome);
                 }
                 Decided::Invite(invited, reply) => drop(reply.send(invited)),
+                Decided::Revoke(revoked, reply) => drop(reply.send(revoked)),
+                Decided::Probe(found, reply) => drop(reply.send(found)),
             }
         }
         self.hub.wake();
@@ -191,10 +215,13 @@ impl RelayThread {
         outcome: Outcome,
         window: OwnedSemaphorePermit,
     ) {
-        let Outcome { mut answer, publish, mut tail } = outcome;
-        if let Some(publish) = publish {
+        let Outcome { mut answer, publish, ends, mut tail } = outcome;
+        METRICS.requests.one();
+        METRICS.appended.many(u64::from(matches!(answer, Ok(Answer::Appended(_)))));
+        for publish in publish {
             self.hub.publish(publish);
         }
+        self.hub.end(&ends);
         if tail.is_some_and(|tail| !mailbox.may_tail(&tail.log)) {
             tail = None;
             answer = Err(Refusal::Invalid(format!("more than {MAX_TAILS} logs at once")));
@@ -231,14 +258,15 @@ impl Decided {
     fn lost(self, error: &StoreError) -> Self {
         match self {
             Self::Request { mailbox, id, window, .. } => {
-                let outcome = Outcome { answer: Err(Refusal::Internal), publish: None, tail: None };
-                Self::Request { mailbox, id, outcome, window }
+                Self::Request { mailbox, id, outcome: Outcome::refused(Refusal::Internal), window }
             }
             Self::Enroll(_, reply) => {
                 let (answer, reason) = (Err(EnrollRefusal::Internal), error.clone().into());
                 Self::Enroll(EnrollOutcome { answer, reason }, reply)
             }
             Self::Invite(_, reply) => Self::Invite(Err(error.clone()), reply),
+            Self::Revoke(_, reply) => Self::Revoke(Err(error.clone()), reply),
+            Self::Probe(_, reply) => Self::Probe(Err(error.clone()), reply),
         }
     }
 }
@@ -246,7 +274,10 @@ impl Decided {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openchat_wire::{Blob, Seq, frame::FrameDecoder, limits::MAX_QUEUE_BYTES};
+    use openchat_relay::Publish;
+    use openchat_wire::{
+        Blob, GroupId, Seq, frame::FrameDecoder, limits::MAX_QUEUE_BYTES, relay::SignedReceipt,
+    };
     use tokio::sync::Semaphore;
 
     fn decoded(frame: &[u8]) -> ToClient {
@@ -286,10 +317,16 @@ mod tests {
     #[test]
     fn of_a_lost_batch_nothing_is_told_but_that_it_failed() {
         let window = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let outcome = Outcome { answer: Ok(Answer::Appended(Seq(1))), publish: None, tail: None };
+        let answer = Ok(Answer::Appended(Seq(1)));
+        let heartbeat = Publish::Heartbeat {
+            log: GroupId([1; 32]),
+            beat: Vec::new().into(),
+            receipt: SignedReceipt { body: Blob::default(), signature: Blob::default() },
+        };
+        let outcome = Outcome { answer, publish: vec![heartbeat], ends: Vec::new(), tail: None };
         let decided = Decided::Request { mailbox: Arc::default(), id: 1, outcome, window };
         let Decided::Request { outcome, .. } = decided.lost(&StoreError::Full) else { panic!() };
         assert_eq!(outcome.answer, Err(Refusal::Internal));
-        assert!(outcome.publish.is_none() && outcome.tail.is_none());
+        assert!(outcome.publish.is_empty() && outcome.tail.is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! A member's connection: requests in, answers and tailed entries out.
 
+mod census;
+
 use crate::{
     output::Event,
     serve::{
@@ -15,7 +17,7 @@ use openchat_relay::Identity;
 use openchat_wire::{
     Name,
     frame::{FrameDecoder, FrameError, to_frame},
-    limits::{IDLE_TIMEOUT, MAX_FRAME, MAX_SESSIONS_A_PERSON},
+    limits::{IDLE_TIMEOUT, MAX_FRAME},
     relay::{Goodbye, Request, ToClient, ToServer},
 };
 use std::{
@@ -23,7 +25,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{
@@ -38,7 +40,8 @@ use tokio_rustls::server::TlsStream;
 /// more to ask waits without holding up others.
 const WINDOW: u16 = 32;
 
-/// Bytes of an entry that is alone on its way.
+/// Bytes of a frame beyond which it is large. A person sends one such frame at a time, over all its
+/// connections: the largest takes megabytes, and some more of memory until it is decided.
 const LARGE: usize = 64 * 1024;
 
 /// How long a connection that ends may still take what waits for it.
@@ -90,14 +93,14 @@ pub(crate) async fn serve(
     peer: SocketAddr,
 ) {
     let Some(seat) = server.sessions.enter(&who.name) else {
-        refuse(server, peer, &Refused::TooMany(who.name));
+        refuse(server, peer, &Refused::TooMany(who.name, server.sessions.max()));
         return turn_away(stream).await;
     };
     server.console.show(&Event::Connected { name: &who.name, peer });
     tracing::debug!(name = %who.name, key = %who.fingerprint, %peer, "connected");
     let who = Arc::new(who);
     let mailbox = Arc::new(Mailbox::default());
-    let ended = talk(server, stream, &who, &mailbox).await;
+    let ended = talk(server, stream, (&who, &seat), &mailbox).await;
     mailbox.close();
     // Before anybody sees that it ended, so that it may be replaced at once.
     drop(seat);
@@ -117,14 +120,14 @@ async fn turn_away(mut stream: TlsStream<TcpStream>) {
 async fn talk(
     server: &Server,
     stream: TlsStream<TcpStream>,
-    who: &Arc<Identity>,
+    (who, seat): (&Arc<Identity>, &Seat<'_>),
     mailbox: &Arc<Mailbox>,
 ) -> Ended {
     let (mut input, output) = tokio::io::split(stream);
     let mut writer = pin!(writer::run(output, mailbox, &server.readers));
     let ended = tokio::select! {
         ended = &mut writer => return ended,
-        ended = read(&server.jobs, &mut input, who, mailbox) => ended,
+        ended = read(&server.jobs, &mut input, (who, seat), mailbox) => ended,
         () = server.phase.draining() => Ended::Stopping,
     };
     if matches!(ended, Ended::Stopping) {
@@ -146,13 +149,14 @@ async fn talk(
 async fn read(
     jobs: &Jobs,
     input: &mut (impl AsyncRead + Unpin),
-    who: &Arc<Identity>,
+    (who, seat): (&Arc<Identity>, &Seat<'_>),
     mailbox: &Arc<Mailbox>,
 ) -> Ended {
     let window = Arc::new(Semaphore::new(WINDOW.into()));
     let mut decoder = FrameDecoder::<ToServer>::new(MAX_FRAME);
     // Small, because ten thousand idle sessions have one each.
     let mut chunk = [0; 2048];
+    let mut large = None;
     loop {
         let bytes = match timeout(IDLE_TIMEOUT, input.read(&mut chunk)).await {
             Err(_) => return Ended::Silent,
@@ -167,24 +171,21 @@ async fn read(
                 Ok(None) => break,
                 Err(error) => return error.into(),
             };
-            let Ok(window) = Arc::clone(&window).acquire_many_owned(cost(&frame)).await else {
+            let large = large.take();
+            // What may be large goes alone: what waits in memory is bounded by bytes too.
+            let is_alone = large.is_some() || matches!(frame.request, Request::ReadCommits { .. });
+            let places = if is_alone { WINDOW.into() } else { 1 };
+            let Ok(window) = Arc::clone(&window).acquire_many_owned(places).await else {
                 return Ended::Failed;
             };
             let (who, mailbox) = (Arc::clone(who), Arc::clone(mailbox));
-            if !jobs.put(Job::Request(Asked { who, mailbox, frame, window })).await {
+            if !jobs.put(Job::Request(Asked { who, mailbox, frame, window, large })).await {
                 return Ended::Stopping;
             }
         }
-    }
-}
-
-/// Places in the window. A read's answer may be large, so it goes alone.
-fn cost(frame: &ToServer) -> u32 {
-    match &frame.request {
-        Request::ReadCommits { .. } => WINDOW.into(),
-        // So large a one goes alone too: what waits in memory is bounded by bytes, not by number.
-        Request::Append { entry, .. } if entry.0.len() > LARGE => WINDOW.into(),
-        _ => 1,
+        if decoder.pending() > LARGE && large.is_none() {
+            large = Arc::clone(&seat.large).acquire_owned().await.ok();
+        }
     }
 }
 
@@ -194,9 +195,17 @@ async fn drain(input: &mut (impl AsyncRead + Unpin)) {
 }
 
 /// How many connections each person has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions {
-    counts: Mutex<HashMap<Name, usize>>,
+    people: Mutex<HashMap<Name, Present>>,
+    max: AtomicUsize,
+}
+
+/// A person with connections.
+#[derive(Debug)]
+struct Present {
+    connections: usize,
+    large: Arc<Semaphore>,
 }
 
 /// One of a person's connections, until it is dropped.
@@ -204,28 +213,37 @@ pub(crate) struct Sessions {
 pub(crate) struct Seat<'a> {
     sessions: &'a Sessions,
     name: Name,
+    /// Whoever holds its one permit may send a large frame.
+    large: Arc<Semaphore>,
 }
 
 impl Sessions {
     fn enter(&self, name: &Name) -> Option<Seat<'_>> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(name.clone()).or_default();
-        if *count >= MAX_SESSIONS_A_PERSON {
+        let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = people.entry(name.clone()).or_insert_with(Present::new);
+        if present.connections >= self.max() {
             return None;
         }
-        *count = count.saturating_add(1);
-        drop(counts);
-        Some(Seat { sessions: self, name: name.clone() })
+        present.connections = present.connections.saturating_add(1);
+        let large = Arc::clone(&present.large);
+        drop(people);
+        Some(Seat { sessions: self, name: name.clone(), large })
+    }
+}
+
+impl Present {
+    fn new() -> Self {
+        Self { connections: 0, large: Arc::new(Semaphore::new(1)) }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        let mut counts = self.sessions.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.name) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.name);
+        let mut people = self.sessions.people.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(present) = people.get_mut(&self.name) {
+            present.connections = present.connections.saturating_sub(1);
+            if present.connections == 0 {
+                people.remove(&self.name);
             }
         }
     }
@@ -234,7 +252,7 @@ impl Drop for Seat<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openchat_wire::{Fingerprint, GroupId, Seq};
+    use openchat_wire::{Fingerprint, GroupId, Seq, limits::MAX_SESSIONS_A_PERSON};
 
     fn bob() -> Arc<Identity> {
         let fingerprint = Fingerprint([1; 32]);
@@ -251,8 +269,9 @@ mod tests {
         let (jobs, mut queue) = Jobs::channel();
         let (mut theirs, mut ours) = tokio::io::duplex(1_000_000);
         theirs.write_all(&frames(&request)).await.unwrap();
-        let (who, mailbox) = (bob(), Arc::default());
-        let reading = read(&jobs, &mut ours, &who, &mailbox);
+        let (who, mailbox, sessions) = (bob(), Arc::default(), Sessions::default());
+        let seat = sessions.enter(&who.name).unwrap();
+        let reading = read(&jobs, &mut ours, (&who, &seat), &mailbox);
         assert!(timeout(Duration::from_secs(1), reading).await.is_err());
         let mut asked = Vec::new();
         while let Ok(job) = queue.try_recv() {
@@ -268,11 +287,48 @@ mod tests {
         assert_eq!(under_way(read).await, 1, "its answer may be large");
     }
 
+    /// Two connections of one person send a large frame each; gives how many were read.
+    async fn large_frames_read(one: &Arc<Identity>, other: &Arc<Identity>) -> usize {
+        let (jobs, mut queue) = Jobs::channel();
+        let sessions = Sessions::default();
+        let entry = openchat_wire::Blob(vec![0; 3 * LARGE]);
+        let request = Request::Append { log: GroupId([1; 32]), entry, letters: Vec::new() };
+        let frame = to_frame(&ToServer { id: 0, request });
+        let talks = [one, other].map(|who| {
+            let (jobs, sessions, frame) = (&jobs, &sessions, &frame);
+            async move {
+                let (mut theirs, mut ours) = tokio::io::duplex(1_000_000);
+                theirs.write_all(frame).await.unwrap();
+                let seat = sessions.enter(&who.name).unwrap();
+                let mailbox = Arc::default();
+                let reading = read(jobs, &mut ours, (who, &seat), &mailbox);
+                assert!(timeout(Duration::from_secs(1), reading).await.is_err());
+            }
+        });
+        let [one, other] = talks;
+        tokio::join!(one, other);
+        let mut asked = Vec::new();
+        while let Ok(job) = queue.try_recv() {
+            asked.push(job);
+        }
+        asked.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_sends_one_large_frame_at_a_time() {
+        let (bob, fingerprint) = (bob(), Fingerprint([2; 32]));
+        assert_eq!(large_frames_read(&bob, &bob).await, 1, "the first one waits in the queue");
+        let carol = Arc::new(Identity { name: "carol".parse().unwrap(), fingerprint });
+        assert_eq!(large_frames_read(&bob, &carol).await, 2);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_given_up() {
         let (jobs, _queue) = Jobs::channel();
         let (_theirs, mut ours) = tokio::io::duplex(10);
-        let ended = read(&jobs, &mut ours, &bob(), &Arc::default()).await;
+        let (who, sessions) = (bob(), Sessions::default());
+        let seat = sessions.enter(&who.name).unwrap();
+        let ended = read(&jobs, &mut ours, (&who, &seat), &Arc::default()).await;
         assert!(matches!(ended, Ended::Silent));
     }
 
@@ -287,6 +343,6 @@ mod tests {
         seats.pop();
         assert!(sessions.enter(&bob).is_some());
         drop(seats);
-        assert!(sessions.counts.lock().unwrap().is_empty());
+        assert!(sessions.people.lock().unwrap().is_empty());
     }
 }

@@ -164,6 +164,12 @@ impl Shown {
         Ok(Self { key: RwLock::new(Arc::new(certified(identity, ca)?)) })
     }
 
+    /// The certificate that is shown, in DER.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        key.cert.first().map(|der| der.to_vec()).unwrap_or_default()
+    }
+
     /// Shows this one from now on; connections that stand are not touched.
     pub(crate) fn replace(&self, identity: &ServerIdentity, ca: &[u8]) -> Result<(), Error> {
         let new = Arc::new(certified(identity, ca)?);

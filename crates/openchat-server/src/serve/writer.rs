@@ -26,7 +26,8 @@ pub(crate) async fn run(
     mailbox: &Mailbox,
     readers: &Readers,
 ) -> Ended {
-    let mut writer = Writer { out, readers, tails: HashMap::new(), ready: VecDeque::new() };
+    let (tails, ready) = (HashMap::new(), VecDeque::new());
+    let mut writer = Writer { out, mailbox, readers, tails, ready };
     loop {
         let mail = if writer.ready.is_empty() { mailbox.wait().await } else { mailbox.take() };
         let parting = mail.parting;
@@ -43,6 +44,7 @@ pub(crate) async fn run(
 
 struct Writer<'a, W> {
     out: W,
+    mailbox: &'a Mailbox,
     readers: &'a Readers,
     tails: HashMap<GroupId, Tail>,
     /// Tails that may have something, each once.
@@ -100,9 +102,15 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
                     bytes.extend_from_slice(frame);
                 }
             }
-            Found::Behind { after, floor } => {
-                let reached = catch_up(self.readers, log, (after, floor), bytes).await?;
+            Found::Behind { after, floor, end } => {
+                let range = Range { after, floor, end };
+                let reached = catch_up(self.readers, log, range, bytes).await?;
                 tail.caught_up(reached);
+            }
+            Found::Ended => {
+                self.mailbox.ended(tail);
+                self.tails.remove(&log);
+                return Ok(());
             }
         }
         self.is_ready(log);
@@ -127,12 +135,20 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     }
 }
 
-/// Entries behind `after` from the store. The whole page counts when it is complete: what was
-/// flushed before the floor was looked at is in it.
+/// What to read from the store. Nothing behind `end`, and `floor` lies at or before it unless the
+/// reader's end does.
+struct Range {
+    after: Seq,
+    floor: Seq,
+    end: Seq,
+}
+
+/// Entries behind `after` from the store. The whole page counts when it is complete, or goes beyond
+/// the end: what was flushed before the floor was looked at is in it.
 async fn catch_up(
     readers: &Readers,
     log: GroupId,
-    (after, floor): (Seq, Seq),
+    Range { after, floor, end }: Range,
     bytes: &mut Vec<u8>,
 ) -> Result<Seq, Ended> {
     let page = readers.read(log, after).await.map_err(|error| {
@@ -141,6 +157,9 @@ async fn catch_up(
     })?;
     let mut reached = if page.complete { floor } else { after };
     for (seq, entry) in page.entries {
+        if seq > end {
+            return Ok(reached.max(floor));
+        }
         reached = reached.max(seq);
         bytes.extend_from_slice(&to_frame(&ToClient::Entry { log, seq, entry: Blob(entry) }));
     }

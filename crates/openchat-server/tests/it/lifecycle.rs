@@ -26,6 +26,26 @@ async fn sigterm_says_goodbye_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_the_end_is_answered_in_order_and_then_comes_the_goodbye() {
+    let mut server = Server::start();
+    let bob = server.enroll("bob").await;
+    let mut connection = server.connect(&bob).await;
+    let many: Vec<u8> = (0..500).flat_map(crate::tls::ping).collect();
+    connection.send(&many).await;
+    server.signal("TERM");
+    let mut answered = 0;
+    loop {
+        match connection.receive().await {
+            Some(ToClient::Answer { id, answer: Ok(_) }) if id == answered => answered += 1,
+            Some(ToClient::Goodbye(Goodbye::ShuttingDown)) => break,
+            frame => panic!("after {answered} answers: {frame:?}"),
+        }
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(std::net::TcpStream::connect(&server.address).is_err(), "nobody is accepted");
+}
+
+#[tokio::test]
 async fn ctrl_c_stops_it_too() {
     let mut server = Server::start();
     server.signal("INT");

@@ -9,10 +9,17 @@
 )]
 
 mod commands;
+mod config;
 mod enrollment;
+mod figures;
 mod forge;
+mod groups;
 mod handshake;
 mod lifecycle;
+mod operator;
+mod prekeys;
+mod secrets;
 mod server;
 mod session;
 mod tls;
+mod upgrade;

@@ -88,9 +88,17 @@ impl Server {
 
     /// Runs it on a free port, with further arguments.
     pub(crate) fn run(place: Place, arguments: &[&str]) -> Self {
+        Self::run_with(place, arguments, &[])
+    }
+
+    /// The same, with further variables in its environment.
+    pub(crate) fn run_with(place: Place, arguments: &[&str], env: &[(&str, &str)]) -> Self {
+        let verbose = if arguments.contains(&"-vvv") { &["run"][..] } else { &["run", "-v"] };
         let mut process = place
-            .command(&["run", "-v", "--listen", "127.0.0.1:0"])
+            .command(verbose)
+            .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(place.0.path().join("trace")).unwrap())

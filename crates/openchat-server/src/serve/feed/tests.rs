@@ -3,6 +3,7 @@ use openchat_wire::{frame::FrameDecoder, relay::SignedReceipt};
 
 const NOTHING: [u64; 0] = [];
 const LOG: GroupId = GroupId([7; 32]);
+const BOB: Fingerprint = Fingerprint([8; 32]);
 
 fn hub(max_bytes: usize) -> Hub {
     Hub::new(max_bytes)
@@ -18,8 +19,17 @@ fn heartbeat() -> Publish {
 }
 
 fn tail(hub: &mut Hub, mailbox: &Arc<Mailbox>, after: u64, end: u64) -> Tail {
-    let tailing = Tailing { log: LOG, after: Seq(after), end: Seq(end) };
-    hub.subscribe(&tailing, mailbox)
+    tail_until(hub, mailbox, (after, end), None)
+}
+
+fn tail_until(
+    hub: &mut Hub,
+    mailbox: &Arc<Mailbox>,
+    (after, end): (u64, u64),
+    last: Option<u64>,
+) -> Tail {
+    let (after, end, last) = (Seq(after), Seq(end), last.map(Seq));
+    hub.subscribe(&Tailing { log: LOG, after, end, reader: BOB, last }, mailbox)
 }
 
 /// Places of the entries in the frames; a heartbeat is 0.
@@ -39,7 +49,7 @@ fn places(frames: &[Arc<[u8]>]) -> Vec<u64> {
 fn taken(tail: &mut Tail) -> Vec<u64> {
     match tail.take(usize::MAX) {
         Found::Frames(frames) => places(&frames),
-        Found::Behind { .. } => panic!("behind"),
+        found => panic!("{found:?}"),
     }
 }
 
@@ -63,7 +73,7 @@ fn one_behind_the_floor_reads_the_store_and_then_goes_on_without_gap_or_double()
     let (mut hub, mailbox) = (hub(10_000), Arc::default());
     let mut tail = tail(&mut hub, &mailbox, 2, 5);
     hub.publish(entry(6));
-    assert!(matches!(tail.take(1), Found::Behind { after: Seq(2), floor: Seq(5) }));
+    assert!(matches!(tail.take(1), Found::Behind { after: Seq(2), floor: Seq(5), .. }));
     // The store may be ahead of what was published.
     hub.publish(entry(7));
     tail.caught_up(Seq(6));
@@ -118,7 +128,7 @@ fn whoever_falls_behind_what_is_kept_reads_the_store() {
         assert_eq!(taken(&mut quick), [seq]);
         assert!(hub.bytes <= 500);
     }
-    let Found::Behind { after: Seq(0), floor } = slow.take(1) else { panic!("not behind") };
+    let Found::Behind { after: Seq(0), floor, .. } = slow.take(1) else { panic!("not behind") };
     assert!(floor > Seq(90));
     slow.caught_up(floor);
     assert_eq!(taken(&mut slow), (floor.0 + 1..=100).collect::<Vec<u64>>());
@@ -182,7 +192,8 @@ fn what_a_dropped_feed_kept_is_counted_off() {
 fn unused_feeds_are_forgotten() {
     let (mut hub, mailbox) = (hub(1_000), Arc::default());
     for log in 0..=200 {
-        let tailing = Tailing { log: GroupId([log; 32]), after: Seq(0), end: Seq(0) };
+        let (log, after, end) = (GroupId([log; 32]), Seq(0), Seq(0));
+        let tailing = Tailing { log, after, end, reader: BOB, last: None };
         drop(hub.subscribe(&tailing, &mailbox));
     }
     assert!(hub.feeds.len() <= 64);
@@ -197,4 +208,73 @@ fn receipts_travel_with_their_heartbeat() {
     let Found::Frames(frames) = tail.take(1) else { panic!("behind") };
     let beat = Blob(vec![3]);
     assert_eq!(frames[0][..], to_frame(&ToClient::Heartbeat { log: LOG, beat, receipt })[..]);
+}
+
+fn end(hub: &Hub, reader: Fingerprint, last: u64) {
+    hub.end(&[TailEnd { log: LOG, reader, last: Seq(last) }]);
+}
+
+fn has_ended(tail: &mut Tail) -> bool {
+    matches!(tail.take(usize::MAX), Found::Ended)
+}
+
+#[test]
+fn a_tail_ends_with_the_entry_that_ends_it_whatever_comes_then() {
+    let (mut hub, mailbox) = (hub(10_000), Arc::default());
+    let mut tail = tail(&mut hub, &mailbox, 0, 0);
+    hub.publish(heartbeat());
+    hub.publish(entry(1));
+    hub.publish(entry(2));
+    end(&hub, BOB, 2);
+    hub.publish(heartbeat());
+    hub.publish(entry(3));
+    hub.wake();
+    assert_eq!(taken(&mut tail), [0, 1, 2]);
+    assert!(has_ended(&mut tail) && has_ended(&mut tail));
+}
+
+#[test]
+fn a_tail_that_has_taken_its_last_entry_already_is_told_that_it_ends() {
+    let (mut hub, mailbox) = (hub(10_000), Arc::default());
+    let mut tail = tail(&mut hub, &mailbox, 0, 0);
+    hub.publish(entry(1));
+    assert_eq!(taken(&mut tail), [1]);
+    end(&hub, BOB, 1);
+    hub.wake();
+    assert_eq!(mailbox.take().changed, [LOG]);
+    assert!(has_ended(&mut tail));
+}
+
+#[test]
+fn it_ends_for_nobody_else_and_not_for_good() {
+    let (mut hub, mailbox) = (hub(10_000), Arc::default());
+    let mut tail = tail(&mut hub, &mailbox, 0, 0);
+    end(&hub, Fingerprint([9; 32]), 1);
+    hub.publish(entry(1));
+    hub.publish(entry(2));
+    assert_eq!(taken(&mut tail), [1, 2]);
+    end(&hub, BOB, 2);
+    assert!(has_ended(&mut tail));
+    hub.publish(entry(3));
+    let mut again = self::tail(&mut hub, &mailbox, 2, 3);
+    assert_eq!(taken(&mut again), [3], "seated again");
+}
+
+#[test]
+fn one_far_behind_its_end_reads_the_store_up_to_it_and_no_further() {
+    let (mut hub, mailbox) = (hub(10_000), Arc::default());
+    let mut former = tail_until(&mut hub, &mailbox, (2, 9), Some(5));
+    let Found::Behind { after: Seq(2), floor: Seq(9), end: Seq(5) } = former.take(1) else {
+        panic!()
+    };
+    former.caught_up(Seq(5));
+    assert!(has_ended(&mut former));
+}
+
+#[test]
+fn nothing_is_read_from_the_store_that_was_not_published_yet() {
+    let (mut hub, mailbox) = (hub(10_000), Arc::default());
+    let mut tail = tail(&mut hub, &mailbox, 2, 5);
+    hub.publish(entry(6));
+    assert!(matches!(tail.take(1), Found::Behind { floor: Seq(5), end: Seq(6), .. }));
 }

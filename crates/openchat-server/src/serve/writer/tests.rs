@@ -12,7 +12,7 @@ use openchat_relay::{
 };
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{
-    Digest,
+    Digest, Fingerprint,
     frame::FrameDecoder,
     limits::MAX_FRAME,
     relay::{Goodbye, Refusal},
@@ -30,6 +30,7 @@ use tokio::{
 };
 
 const LOG: GroupId = GroupId([3; 32]);
+const BOB: Fingerprint = Fingerprint([4; 32]);
 const ENTRIES: u64 = 3_000;
 
 /// The relay thread's part: a store, its feeds, and who wants to tail.
@@ -57,7 +58,7 @@ impl Relay {
             self.hub.publish(publish);
         }
         for (after, mailbox) in self.wanted.try_iter() {
-            let tailing = Tailing { log: LOG, after, end: self.tail.seq };
+            let tailing = Tailing { log: LOG, after, end: self.tail.seq, reader: BOB, last: None };
             mailbox.put(Letter::Tail(self.hub.subscribe(&tailing, &mailbox)));
         }
         self.hub.wake();

@@ -1,0 +1,64 @@
+//! Who is connected, for the operator, and how many connections a person may have.
+
+use super::Sessions;
+use openchat_wire::{Name, limits::MAX_SESSIONS_A_PERSON};
+use std::sync::{Mutex, PoisonError, atomic::Ordering};
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { people: Mutex::default(), max: MAX_SESSIONS_A_PERSON.into() }
+    }
+}
+
+impl Sessions {
+    /// How many connections a person may have.
+    pub(crate) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// So many from now on; nobody loses one for it.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// How many people, and with how many connections in all.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        let people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = people.values().map(|present| present.connections);
+        (people.len(), connections.fold(0, usize::saturating_add))
+    }
+
+    /// People behind `after` with their connections, by name.
+    pub(crate) fn page(&self, after: Option<&Name>, max: usize) -> Vec<(Name, u32)> {
+        let people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = people.iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
+        let mut page: Vec<_> = behind
+            .map(|(name, present)| {
+                (name.clone(), u32::try_from(present.connections).unwrap_or(u32::MAX))
+            })
+            .collect();
+        drop(people);
+        page.sort();
+        page.truncate(max);
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_listed_in_pages() {
+        let sessions = Sessions::default();
+        let names = ["carol", "alice", "bob"].map(|name| name.parse::<Name>().unwrap());
+        let _seats: Vec<_> =
+            names.iter().chain(&names[..1]).map(|name| sessions.enter(name).unwrap()).collect();
+        assert_eq!(sessions.totals(), (3, 4));
+        let page = sessions.page(None, 2);
+        assert_eq!(page, [(names[1].clone(), 1), (names[2].clone(), 1)]);
+        assert_eq!(sessions.page(Some(&names[2]), 2), [(names[0].clone(), 2)]);
+        sessions.set_max(2);
+        assert!(sessions.enter(&names[0]).is_none() && sessions.enter(&names[1]).is_some());
+    }
+}
