@@ -195,6 +195,7 @@ impl Draw<'_> {
         });
         let who = (&entrant.name, &entrant.key, fingerprint);
         let seat = self.new_seat(who, Role::Member, claim);
+        self.lists.lift(&fingerprint, &entrant.name);
         self.take_seat(seat);
         Ok(())
     }
@@ -305,12 +306,14 @@ impl Roster {
     #[must_use]
     pub fn may_join(&self, who: &Fingerprint, name: &Name) -> bool {
         let Some(policy) = self.policy() else { return false };
-        self.seat(who).is_none()
-            && match policy.rules.join {
-                _ if policy.is_direct() => policy.is_peer(who),
-                Joining::Anyone => !self.lists().is_denied(who, name),
-                Joining::Admitted => self.admitted(who).is_some_and(|it| it.name == *name),
-            }
+        if self.seat(who).is_some() || self.lists().is_denied(who, name) {
+            return false;
+        }
+        match policy.rules.join {
+            _ if policy.is_direct() => policy.is_peer(who),
+            Joining::Anyone => true,
+            Joining::Admitted => self.admitted(who).is_some_and(|it| it.name == *name),
+        }
     }
 
     /// Whether a member may add and admit.

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openchat_crypto::PublicKey;
 use openchat_wire::{Fingerprint, Name, Slot};
 
 use crate::{
     outline::Outline,
-    seat::{Claim, Role, Seat},
+    seat::{Role, Seat},
     tree::Tree,
 };
 
@@ -19,8 +18,6 @@ pub(crate) struct Index {
     owned: BTreeMap<Fingerprint, BTreeSet<Slot>>,
     admins: BTreeSet<Slot>,
     unclaimed: BTreeSet<Slot>,
-    /// The prekeys of those.
-    prekeys: BTreeSet<PublicKey>,
 }
 
 impl Index {
@@ -38,11 +35,6 @@ impl Index {
 
     pub(crate) fn admins(&self) -> impl Iterator<Item = Slot> {
         self.admins.iter().copied()
-    }
-
-    /// Whether an unclaimed seat has this prekey.
-    pub(crate) fn has_prekey(&self, key: &PublicKey) -> bool {
-        self.prekeys.contains(key)
     }
 
     pub(crate) fn unclaimed(&self) -> usize {
@@ -77,10 +69,7 @@ impl Index {
         self.slots.remove(&seat.fingerprint);
         self.names.remove(&seat.name);
         self.admins.remove(&seat.slot);
-        if let Claim::Unclaimed(unclaimed) = &seat.claim {
-            self.unclaimed.remove(&seat.slot);
-            self.prekeys.remove(&unclaimed.prekey);
-        }
+        self.unclaimed.remove(&seat.slot);
     }
 
     fn learn(&mut self, seat: &Seat) {
@@ -89,9 +78,8 @@ impl Index {
         if seat.role == Role::Admin {
             self.admins.insert(seat.slot);
         }
-        if let Claim::Unclaimed(unclaimed) = &seat.claim {
+        if seat.is_unclaimed() {
             self.unclaimed.insert(seat.slot);
-            self.prekeys.insert(unclaimed.prekey);
         }
     }
 

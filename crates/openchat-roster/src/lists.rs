@@ -1,8 +1,8 @@
 //! Who may come in though it has no seat, and who may not (`docs/protocol.md` §4.3).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use openchat_wire::{Epoch, Fingerprint, Name};
+use openchat_wire::{Digest, Epoch, Fingerprint, Name};
 use serde::Serialize;
 
 use crate::list::{List, Record};
@@ -44,7 +44,55 @@ impl Record for Denied {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lists {
     pub(crate) admitted: List<Admitted>,
-    pub(crate) denied: List<Denied>,
+    pub(crate) denied: DenyList,
+}
+
+/// Everybody denied, found by key and by name. Most groups deny few, so that its copies cost little;
+/// whoever denies thousands pays for them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DenyList {
+    records: List<Denied>,
+    names: Arc<BTreeSet<(Name, Fingerprint)>>,
+}
+
+impl DenyList {
+    pub(crate) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn hash(&self) -> Digest {
+        self.records.hash()
+    }
+
+    pub(crate) fn get(&self, who: &Fingerprint) -> Option<&Denied> {
+        self.records.get(who)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Denied> {
+        self.records.iter()
+    }
+
+    pub(crate) fn insert(&mut self, denied: Denied) {
+        self.remove(&denied.fingerprint);
+        if let Some(name) = &denied.name {
+            Arc::make_mut(&mut self.names).insert((name.clone(), denied.fingerprint));
+        }
+        self.records.insert(denied);
+    }
+
+    pub(crate) fn remove(&mut self, who: &Fingerprint) -> Option<Denied> {
+        let removed = self.records.remove(who)?;
+        if let Some(name) = &removed.name {
+            Arc::make_mut(&mut self.names).remove(&(name.clone(), *who));
+        }
+        Some(removed)
+    }
+
+    /// The keys with which a name is denied.
+    fn named(&self, name: &Name) -> impl Iterator<Item = Fingerprint> {
+        let first = (name.clone(), Fingerprint([0; 32]));
+        self.names.range(first..).map_while(move |(at, key)| (*at == *name).then_some(*key))
+    }
 }
 
 impl Lists {
@@ -55,22 +103,14 @@ impl Lists {
 
     /// Whether the key or the name is denied.
     pub(crate) fn is_denied(&self, who: &Fingerprint, name: &Name) -> bool {
-        self.denied.get(who).is_some() || self.named(name).next().is_some()
+        self.denied.get(who).is_some() || self.denied.named(name).next().is_some()
     }
 
     /// Neither the key nor the name is denied any longer.
     pub(crate) fn lift(&mut self, who: &Fingerprint, name: &Name) {
-        if self.denied.len() == 0 {
-            return;
+        let keys: Vec<Fingerprint> = self.denied.named(name).chain([*who]).collect();
+        for key in keys {
+            self.denied.remove(&key);
         }
-        let of_name: BTreeSet<Fingerprint> = self.named(name).collect();
-        for key in of_name.iter().chain([who]) {
-            self.denied.remove(key);
-        }
-    }
-
-    fn named<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = Fingerprint> + 'a {
-        let is_it = move |denied: &&Denied| denied.name.as_ref() == Some(name);
-        self.denied.iter().filter(is_it).map(|denied| denied.fingerprint)
     }
 }

@@ -205,7 +205,6 @@ impl<'a> Draw<'a> {
         self.next_free = slot.0.saturating_add(1);
         seat.slot = slot;
         self.lists.strike(&seat.fingerprint);
-        self.lists.lift(&seat.fingerprint, &seat.name);
         self.newcomers.insert(seat.fingerprint);
         self.new_names.insert(seat.name.clone());
         self.moves.seated.insert(slot);

@@ -447,8 +447,7 @@ impl Roster {
         let mut all = kept.clone();
         let are_new = passing.into_iter().all(|key| all.insert(key));
         let listed = commit.leaves.len().saturating_add(commit.nodes.len()).saturating_add(1);
-        let is_known = |key: &PublicKey| self.keys.contains(key) || self.index.has_prekey(key);
-        if are_new && kept.len() == listed && !all.iter().any(is_known) {
+        if are_new && kept.len() == listed && !all.iter().any(|key| self.keys.contains(key)) {
             Ok(kept)
         } else {
             Err(CommitFault::ReusedKey)

@@ -12,6 +12,7 @@ mod entries;
 mod full_group;
 mod known_answers;
 mod messages;
+mod mutants;
 mod notices;
 mod operations;
 mod scribe;

@@ -494,6 +494,30 @@ fn a_direct_group_is_of_two() {
     assert_eq!(scribe.fault(0, vec![create]), CommitFault::Authority);
 }
 
+/// Whoever is denied comes in by no rule, and by itself lifts nothing.
+#[test]
+fn c5_the_deny_list_holds_in_every_kind_of_group() {
+    let mut scribe = Scribe::new(1, 2);
+    let direct = Policy::direct(scribe.fingerprint(0), scribe.fingerprint(1));
+    let add = scribe.add(1);
+    scribe.create(direct, vec![add]);
+    let proof = revocation(&mut scribe, 1);
+    scribe.does(0, vec![revoked(&scribe, 1, proof)]);
+    let join = scribe.join(1);
+    assert_eq!(scribe.fault(1, vec![join]), CommitFault::Authority, "revoked, in a direct group");
+    assert_eq!(scribe.roster.all_denied().count(), 1);
+    // Two keys of one name: one admitted, the other evicted with its name.
+    let mut scribe = stage();
+    scribe.people[3].name = scribe.people[4].name.clone();
+    scribe.does(0, sorted(vec![scribe.admit(3), scribe.admit(4)]));
+    scribe.act(3, Act::Join);
+    scribe.does(0, vec![scribe.evict(3)]);
+    let join = scribe.join(4);
+    assert_eq!(scribe.fault(4, vec![join]), CommitFault::Authority, "the name is denied");
+    scribe.does(0, vec![Operation::Lift(scribe.fingerprint(3))]);
+    scribe.act(4, Act::Join);
+}
+
 #[test]
 fn c14_rules_suit_the_group() {
     let mut scribe = stage();
