@@ -1,9 +1,11 @@
 //! The key a device, a CA or a relay signs with.
 
+#[cfg(any(test, feature = "simulation"))]
+use crate::backend::Reference;
 use crate::{
     CryptoRng, InvalidKey, Label, PublicKey, Secret, Signature,
-    backend::{Backend, Curve, Private},
-    key_pair::derive_private,
+    backend::{Backend, Curve, RawSignature},
+    key_pair::derived,
     public_key::length_of,
 };
 use core::fmt;
@@ -13,18 +15,19 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// A P-256 key for ECDSA with SHA-256. Never agrees on keys.
 ///
-/// Signatures are deterministic (RFC 6979), so a weak random number generator can't give the key
-/// away, and their `s` is in its lower half.
+/// The nonce of a signature is drawn from the operating system and bound to the key and to what is
+/// signed, so a weak random number generator can't give the key away; its `s` is in its lower half.
 #[derive(Clone)]
 pub struct IdentityKey {
-    private: Private,
+    scalar: Secret,
+    signer: Signer,
     public: PublicKey,
 }
 
 impl IdentityKey {
     /// A new key, from 32 random bytes by RFC 9180 §7.1.3.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self::new(derive_private(Secret::random(rng).expose()))
+        derived(Secret::random(rng).expose(), Self::new)
     }
 
     /// The key in a PKCS#8 document (RFC 5958, RFC 5915).
@@ -34,17 +37,26 @@ impl IdentityKey {
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, InvalidKey> {
         let key = p256::SecretKey::from_pkcs8_der(der).map_err(|_| InvalidKey)?;
         let scalar = Zeroizing::new(key.to_bytes());
-        let scalar = Secret::from_bytes((*scalar).into());
-        Curve::private(scalar.expose()).map(Self::new).ok_or(InvalidKey)
+        Self::new(Secret::from_bytes((*scalar).into())).ok_or(InvalidKey)
     }
 
     /// The key as a PKCS#8 document in DER, public key included.
     #[must_use]
     pub fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
-        let scalar = Curve::scalar(&self.private);
         Zeroizing::new(
-            [PKCS8_START, scalar.expose(), PKCS8_MIDDLE, self.public.as_bytes()].concat(),
+            [PKCS8_START, self.scalar.expose(), PKCS8_MIDDLE, self.public.as_bytes()].concat(),
         )
+    }
+
+    /// The same key, which signs the same bytes the same way in every run (RFC 6979): for test
+    /// vectors and simulations.
+    #[cfg(any(test, feature = "simulation"))]
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the scalar is in range")]
+    pub fn deterministic(mut self) -> Self {
+        let (signing, _) = Reference::signing(self.scalar.expose()).expect("a key's scalar");
+        self.signer = Signer::Deterministic(signing);
+        self
     }
 
     /// The public half.
@@ -65,7 +77,7 @@ impl IdentityKey {
     pub fn sign(&self, label: Label, body: &[u8]) -> Signature {
         let length = length_of(body);
         let [domain, text, end] = label.pieces();
-        Signature::made(Curve::sign(&self.private, &[domain, text, end, &length, body]))
+        Signature::made(self.signer.sign(&[domain, text, end, &length, body]))
     }
 
     /// Signs `message` alone, as X.509 does: the signature in DER (RFC 3279 §2.2.3). Only for
@@ -77,15 +89,35 @@ impl IdentityKey {
         reason = "what was just made is a signature"
     )]
     pub fn sign_der(&self, message: &[u8]) -> Vec<u8> {
-        p256::ecdsa::Signature::from_slice(&Curve::sign(&self.private, &[message]))
+        p256::ecdsa::Signature::from_slice(&self.signer.sign(&[message]))
             .expect("a signature is in range")
             .to_der()
             .as_bytes()
             .to_vec()
     }
 
-    fn new(private: Private) -> Self {
-        Self { public: PublicKey::of(&private), private }
+    /// The key with this scalar, if it is in range.
+    fn new(scalar: Secret) -> Option<Self> {
+        let (signing, point) = Curve::signing(scalar.expose())?;
+        Some(Self { scalar, signer: Signer::Usual(signing), public: PublicKey::made(point) })
+    }
+}
+
+/// How a key signs.
+#[derive(Clone)]
+enum Signer {
+    Usual(<Curve as Backend>::Signing),
+    #[cfg(any(test, feature = "simulation"))]
+    Deterministic(<Reference as Backend>::Signing),
+}
+
+impl Signer {
+    fn sign(&self, message: &[&[u8]]) -> RawSignature {
+        match self {
+            Self::Usual(key) => Curve::sign(key, message),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Deterministic(key) => Reference::sign(key, message),
+        }
     }
 }
 
@@ -99,7 +131,7 @@ const PKCS8_START: &[u8] = &[
 /// Between scalar and point: `[1] BIT STRING`.
 const PKCS8_MIDDLE: &[u8] = &[0xa1, 0x44, 0x03, 0x42, 0x00];
 
-// `Private` wipes itself, by the bound of `Backend`; the public half needs no wiping.
+// The scalar wipes itself, and so do both signers, by the bounds of `Backend`.
 impl ZeroizeOnDrop for IdentityKey {}
 
 impl fmt::Debug for IdentityKey {
@@ -129,7 +161,7 @@ mod tests {
     const SAMPLE_LOW_S: &str = "0834e36ad29a83bf2bc9385e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9";
 
     fn rfc_6979_key() -> IdentityKey {
-        IdentityKey::from_pkcs8(&hex(PKCS8)).unwrap()
+        IdentityKey::from_pkcs8(&hex(PKCS8)).unwrap().deterministic()
     }
 
     fn key(seed: u64) -> IdentityKey {
@@ -162,7 +194,7 @@ mod tests {
             ),
         ];
         for (message, r, s) in known {
-            let raw = Curve::sign(&rfc_6979_key().private, &[message.as_bytes()]);
+            let raw = rfc_6979_key().signer.sign(&[message.as_bytes()]);
             assert_eq!(raw[..], [hex32(r), hex32(s)].concat(), "{message}");
             let signature = rfc_6979_key().sign_der(message.as_bytes());
             assert_eq!(signature, der(&integer(r), &integer(s)), "{message}");
@@ -174,6 +206,17 @@ mod tests {
         let known = hex("17e5d44cc1896e2e5a5c80732f71b1a5860819925acffbe22e6b5d9c626d2d0f\
              698857836a80a7f3a6160190422a374b23504aeb827a5bf3996e0b5f51d542be");
         assert_eq!(rfc_6979_key().sign(Label::Commit, b"body").as_bytes()[..], known);
+    }
+
+    #[test]
+    fn only_a_deterministic_key_signs_alike_twice() {
+        let twice = |key: &IdentityKey| [(); 2].map(|()| key.sign(Label::Commit, b"x"));
+        let [one, other] = twice(&key(1));
+        assert_ne!(one, other);
+        let [one, other] = twice(&key(1).deterministic());
+        assert_eq!(one, other);
+        assert_eq!(key(1).public().verify(Label::Commit, b"x", &one), Ok(()));
+        assert_eq!(key(1).deterministic().to_pkcs8(), key(1).to_pkcs8());
     }
 
     #[test]
@@ -193,7 +236,8 @@ mod tests {
     fn a_key_comes_back_from_pkcs8() {
         let restored = IdentityKey::from_pkcs8(&key(1).to_pkcs8()).unwrap();
         assert_eq!(restored.public(), key(1).public());
-        assert_eq!(restored.sign(Label::Commit, b"x"), key(1).sign(Label::Commit, b"x"));
+        let signature = restored.sign(Label::Commit, b"x");
+        assert_eq!(key(1).public().verify(Label::Commit, b"x", &signature), Ok(()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     InvalidKey, PublicKey, Secret,
-    backend::{Backend, Curve, Private},
+    backend::{Backend, Curve},
 };
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -14,7 +14,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// it comes back.
 #[derive(Clone)]
 pub struct KeyPair {
-    private: Private,
+    scalar: Secret,
+    private: <Curve as Backend>::Agreeing,
     public: PublicKey,
 }
 
@@ -23,7 +24,7 @@ impl KeyPair {
     /// gives the same pair; the secret is not kept.
     #[must_use]
     pub fn derive(ikm: &Secret) -> Self {
-        Self::new(derive_private(ikm.expose()))
+        derived(ikm.expose(), Self::new)
     }
 
     /// The public half.
@@ -44,21 +45,30 @@ impl KeyPair {
         Curve::agree(&self.private, public.as_bytes()).expect("a public key is a point")
     }
 
-    fn new(private: Private) -> Self {
-        Self { public: PublicKey::of(&private), private }
+    /// What [`agree`](Self::agree) gives with the public half of `other`, at a third of the cost.
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "both are in range")]
+    pub fn agree_alone(&self, other: &Self) -> Secret {
+        Curve::agree_alone(self.scalar.expose(), other.scalar.expose()).expect("two scalars")
+    }
+
+    /// The pair with this scalar, if it is in range.
+    fn new(scalar: Secret) -> Option<Self> {
+        let (private, point) = Curve::agreeing(scalar.expose())?;
+        Some(Self { scalar, private, public: PublicKey::made(point) })
     }
 }
 
-/// The key pair's private half, by RFC 9180 §7.1.3.
+/// `key` of the private key that RFC 9180 §7.1.3 derives.
 ///
 /// One candidate in about 2^32 is out of range and the next is taken; that 256 in a row are has no
 /// probability worth an error.
 #[expect(clippy::expect_used, reason = "256 candidates out of range: 2^-8192")]
-pub(crate) fn derive_private(ikm: &[u8]) -> Private {
+pub(crate) fn derived<K>(ikm: &[u8], key: impl Fn(Secret) -> Option<K>) -> K {
     let labeled = Zeroizing::new([HPKE_VERSION, SUITE, b"dkp_prk", ikm].concat());
     let prk = Secret::extract(b"", &labeled);
     (0..=u8::MAX)
-        .find_map(|counter| Curve::private(candidate(&prk, counter).expose()))
+        .find_map(|counter| key(candidate(&prk, counter)))
         .expect("one of 256 candidates is in range")
 }
 
@@ -72,7 +82,7 @@ const HPKE_VERSION: &[u8] = b"HPKE-v1";
 /// `"KEM" ‖ kem_id`, of DHKEM(P-256, HKDF-SHA256).
 const SUITE: &[u8] = &[b'K', b'E', b'M', 0x00, 0x10];
 
-// `Private` wipes itself, by the bound of `Backend`; the public half needs no wiping.
+// The scalar wipes itself, and so does the private key, by the bound of `Backend`.
 impl ZeroizeOnDrop for KeyPair {}
 
 impl PartialEq for KeyPair {
@@ -92,15 +102,14 @@ impl fmt::Debug for KeyPair {
 
 impl Serialize for KeyPair {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Curve::scalar(&self.private).serialize(serializer)
+        self.scalar.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for KeyPair {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let scalar = Secret::deserialize(deserializer)?;
-        let private = Curve::private(scalar.expose()).ok_or(InvalidKey);
-        private.map(Self::new).map_err(de::Error::custom)
+        Self::new(scalar).ok_or(InvalidKey).map_err(de::Error::custom)
     }
 }
 
@@ -132,7 +141,7 @@ mod tests {
         ];
         for (ikm, scalar, point) in known {
             let pair = KeyPair::derive(&Secret::from_bytes(hex32(ikm)));
-            assert_eq!(Curve::scalar(&pair.private).expose(), &hex32(scalar));
+            assert_eq!(pair.scalar.expose(), &hex32(scalar));
             assert_eq!(pair.public().as_bytes()[..], hex(point));
         }
     }
@@ -172,6 +181,16 @@ mod tests {
         let (a, b, c) = (pair(1), pair(2), pair(3));
         assert_eq!(a.agree(b.public()), b.agree(a.public()));
         assert_ne!(a.agree(b.public()), a.agree(c.public()));
+    }
+
+    #[test]
+    fn whoever_has_both_halves_agrees_as_either_does() {
+        for seed in 0..50 {
+            let (a, b) = (pair(seed), pair(seed + 1));
+            assert_eq!(a.agree_alone(&b), a.agree(b.public()));
+            assert_eq!(b.agree_alone(&a), a.agree(b.public()));
+        }
+        assert_eq!(pair(1).agree_alone(&pair(1)), pair(1).agree(pair(1).public()));
     }
 
     #[test]

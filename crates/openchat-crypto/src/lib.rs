@@ -4,8 +4,9 @@
 //! when dropped, never printed, and compared in constant time. Public keys and signatures that come
 //! from a peer are validated when they are decoded, so that a value of the type is a valid one.
 //!
-//! Randomness comes in as a [`CryptoRng`]. The one exception is the initialisation vector of a
-//! Fernet token, which the `fernet` crate draws from the operating system itself ([`fernet`]).
+//! Randomness comes in as a [`CryptoRng`]. Two values the libraries draw from the operating system
+//! themselves: the initialisation vector of a Fernet token ([`fernet`]) and the nonce of a
+//! signature ([`IdentityKey`]).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(
     test,
@@ -13,6 +14,7 @@
 )]
 
 pub mod fernet;
+pub mod parallel;
 
 mod array;
 mod backend;

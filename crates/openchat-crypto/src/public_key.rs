@@ -2,7 +2,7 @@
 
 use crate::{
     BadSignature, Label, Signature, array,
-    backend::{Backend, Curve, Point, Private},
+    backend::{Backend, Curve, Point},
     sha256,
 };
 use core::fmt;
@@ -83,8 +83,9 @@ impl PublicKey {
         verdict(Curve::verify(&self.0, &[message], &signature.to_bytes().into()))
     }
 
-    pub(crate) fn of(private: &Private) -> Self {
-        Self(Curve::point(private))
+    /// The public half of a key that this program has just made.
+    pub(crate) const fn made(point: Point) -> Self {
+        Self(point)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operation by operation: whether the author may, whether those whom it is about are who they must
 //! be, and what it does (`docs/protocol.md` §4.3; C5, C6, C14 to C18).
 
-use openchat_crypto::PublicKey;
+use openchat_crypto::{PublicKey, parallel};
 use openchat_wire::{Epoch, Fingerprint, Name, Slot, limits::MAX_REJOIN_WRAPS};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     lists::{Admitted, Denied},
     outline::{Draw, Outline, Trust, check_combination},
     policy::{Joining, Person, Policy, Rules},
-    prekey::{PrekeyKind, SignedPrekey},
+    prekey::{Prekey, PrekeyFault, PrekeyKind, SignedPrekey},
     revocation::Revocation,
     roster::{Roster, group_id},
     seat::{Claim, Role, Seat, Unclaimed},
@@ -33,6 +33,7 @@ pub(crate) fn outline(
     };
     let mut draw = Draw::new(roster, *author, policy, (head, trust));
     check_renewal(&draw, operations)?;
+    draw.prekeys = viewed(operations, trust).into_iter();
     for operation in operations {
         draw.take(operation)?;
     }
@@ -51,6 +52,21 @@ fn check_renewal(draw: &Draw<'_>, operations: &[Operation]) -> Result<(), Commit
         return Err(CommitFault::Operations);
     }
     Ok(())
+}
+
+/// C16, of all adds at once: a thousand signatures are most of what a newcomer's first commit costs.
+fn viewed(operations: &[Operation], trust: Trust) -> Vec<Result<Prekey, PrekeyFault>> {
+    let adds: Vec<_> = operations
+        .iter()
+        .filter_map(|operation| match operation {
+            Operation::Add { entrant, prekey } => Some((&entrant.key, prekey)),
+            _ => None,
+        })
+        .collect();
+    parallel::map(&adds, |(key, prekey)| match trust {
+        Trust::Nobody => prekey.verify(key),
+        Trust::OwnStore => prekey.view(),
+    })
 }
 
 impl Draw<'_> {
@@ -183,10 +199,7 @@ impl Draw<'_> {
             return Err(CommitFault::Authority);
         }
         let prekey_hash = prekey.hash();
-        let prekey = match self.trust {
-            Trust::Nobody => prekey.verify(&entrant.key)?,
-            Trust::OwnStore => prekey.view()?,
-        };
+        let prekey = self.prekeys.next().ok_or(CommitFault::Operations)??;
         let claim = Claim::Unclaimed(Unclaimed {
             prekey: prekey.key,
             prekey_hash,

@@ -17,6 +17,7 @@ use crate::{
     fault::CommitFault,
     lists::Lists,
     policy::Policy,
+    prekey::{Prekey, PrekeyFault},
     roster::Roster,
     seat::{Claim, Role, Seat, Unclaimed},
     shape::{Moves, Shape},
@@ -157,6 +158,8 @@ pub(crate) struct Draw<'a> {
     /// Whom this commit has seated.
     pub(crate) newcomers: BTreeSet<Fingerprint>,
     pub(crate) new_names: BTreeSet<Name>,
+    /// What the prekeys of the adds say that are still to come.
+    pub(crate) prekeys: std::vec::IntoIter<Result<Prekey, PrekeyFault>>,
 }
 
 impl<'a> Draw<'a> {
@@ -183,6 +186,7 @@ impl<'a> Draw<'a> {
             rejoins: false,
             newcomers: BTreeSet::new(),
             new_names: BTreeSet::new(),
+            prekeys: Vec::new().into_iter(),
         }
     }
 

@@ -1,8 +1,13 @@
 //! Checks that other tests of this crate pass by: each of these fails if one line of the source is
 //! another.
 
-use openchat_roster::{CommitFault, Naming, Operation, Policy, Wrap};
-use openchat_wire::{Digest, Epoch};
+use core::ops::Range;
+
+use openchat_roster::{CommitFault, Naming, Operation, Person, Policy, Reason, Wrap};
+use openchat_wire::{
+    Digest, Epoch, Fingerprint,
+    limits::{MAX_ADMITTED, MAX_DENIED, MAX_UNCLAIMED},
+};
 
 use crate::scribe::{Act, HEAD, Scribe};
 
@@ -77,4 +82,65 @@ fn c15_wraps_fall_from_the_tail() {
         let ephemeral = scribe.fresh();
         scribe.does(1, vec![Operation::Rejoin { wraps: wraps(epochs), ephemeral }]);
     }
+}
+
+/// Somebody who is on a list and nothing else.
+fn listed(number: usize) -> Person {
+    let mut fingerprint = Fingerprint([0; 32]);
+    fingerprint.0[..8].copy_from_slice(&number.to_be_bytes());
+    Person { name: format!("n{number}").parse().unwrap(), fingerprint }
+}
+
+fn admits(numbers: Range<usize>) -> Vec<Operation> {
+    numbers.map(|number| Operation::Admit(listed(number))).collect()
+}
+
+fn evictions(numbers: Range<usize>) -> Vec<Operation> {
+    let member = |number| listed(number).fingerprint;
+    let evict = |number| Operation::Remove { member: member(number), reason: Reason::Evicted };
+    numbers.map(evict).collect()
+}
+
+/// Both lists take as many people as they may, and not one more.
+#[test]
+fn c13_as_many_admitted_and_denied_as_may_be() {
+    let mut scribe = Scribe::new(1, 0);
+    scribe.create(closed(), admits(1..MAX_ADMITTED));
+    assert_eq!(scribe.fault(0, admits(MAX_ADMITTED..MAX_ADMITTED + 2)), CommitFault::Full);
+    scribe.does(0, admits(MAX_ADMITTED..MAX_ADMITTED + 1));
+    assert_eq!(scribe.roster.all_admitted().count(), MAX_ADMITTED);
+    assert_eq!(scribe.fault(0, admits(0..1)), CommitFault::Full);
+    // They all go over to the other list.
+    scribe.does(0, evictions(1..MAX_DENIED));
+    scribe.does(0, admits(0..1));
+    let both = [evictions(0..1), evictions(MAX_DENIED..MAX_DENIED + 1)].concat();
+    assert_eq!(scribe.fault(0, both), CommitFault::Full);
+    scribe.does(0, evictions(0..1));
+    assert_eq!(scribe.roster.all_denied().count(), MAX_DENIED);
+    assert_eq!(scribe.fault(0, evictions(MAX_DENIED..MAX_DENIED + 1)), CommitFault::Full);
+    // Who is lifted makes room.
+    scribe.does(0, vec![Operation::Lift(listed(0).fingerprint)]);
+    scribe.does(0, evictions(MAX_DENIED..MAX_DENIED + 1));
+}
+
+/// One adder answers for so many who have not claimed their seats, and not for one more; another
+/// adder has room of its own, and whoever comes by itself needs none.
+#[test]
+fn c13_as_many_unclaimed_of_one_adder_as_may_be() {
+    let mut scribe = Scribe::new(2, MAX_UNCLAIMED + 3);
+    let adds: Vec<_> = (2..MAX_UNCLAIMED + 2).map(|who| scribe.add(who)).collect();
+    scribe.does(0, adds);
+    assert_eq!(scribe.roster.unclaimed(), MAX_UNCLAIMED);
+    let (next, last) = (MAX_UNCLAIMED + 2, MAX_UNCLAIMED + 3);
+    let one_more = vec![scribe.add(next)];
+    assert_eq!(scribe.fault(0, one_more.clone()), CommitFault::Full);
+    let with_update = [one_more, vec![Operation::Update]].concat();
+    assert_eq!(scribe.fault(0, with_update), CommitFault::Full);
+    let of_another = vec![scribe.add(next)];
+    scribe.does(1, of_another);
+    scribe.act(last, Act::Join);
+    scribe.act(0, Act::Update);
+    scribe.act(2, Act::Update);
+    let in_its_place = vec![scribe.add(MAX_UNCLAIMED + 4)];
+    scribe.does(0, in_its_place);
 }
