@@ -1,96 +1,38 @@
 //! One group as one device has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openchat_crypto::{CryptoRng, IdentityKey};
 use openchat_roster::{
-    CommitEntry, CommitFault, MessageEntry, MessageFault, MessageHeader, Notice, NoticeEntry,
-    Operation, Policy, Roster, Seen, log_hash_next, log_hash_start,
+    CommitEntry, Leave, LeaveEntry, MessageEntry, MessageFault, MessageHeader, Naming, Notice,
+    NoticeEntry, Policy, Reason, Revocation, Roster, Seen, log_hash_next, log_hash_start,
 };
-use openchat_wire::{
-    Digest, Epoch, Fingerprint, GroupId, MessageId, Name, Seq, limits::EPOCH_WINDOW,
-};
+use openchat_wire::{Blob, Digest, Epoch, Fingerprint, GroupId, MessageId, Seq, encode};
 
 use crate::{
-    author::{self, Author, Pending},
-    follow::{PrivateFault, follow},
+    author::{self, Author, Basis, CommitError, Pending},
     message::{Content, Opened, Place, Unreadable},
+    path::Steps,
+    proposal::Proposal,
     schedule::Secrets,
     secret_tree::EpochRatchets,
+    state::{Records, RestoreError, StateKey},
 };
 
 /// A group's log as far as it was read, and this device's part in it.
 #[derive(Debug, Clone)]
 pub struct Group {
-    me: Fingerprint,
-    roster: Roster,
+    pub(crate) me: Fingerprint,
+    pub(crate) roster: Roster,
     /// `None` while only commits were read: the log hash is then unknown.
     seen: Option<Seen>,
-    secrets: Option<Secrets>,
-    ratchets: BTreeMap<Epoch, EpochRatchets>,
-    pending: Option<Pending>,
-}
-
-/// What a device has stored of a group beside the commits of its log.
-#[derive(Debug, Clone, Default)]
-pub struct Saved {
-    /// [`Group::seen`].
-    pub seen: Option<Seen>,
-    /// [`Group::secrets`].
-    pub secrets: Option<Secrets>,
-    /// [`Group::ratchets`], of every epoch kept.
-    pub ratchets: Vec<EpochRatchets>,
-    /// [`Group::pending`].
-    pub pending: Option<Pending>,
-}
-
-/// What a commit was, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommitKind {
-    /// The group began.
-    Created,
-    /// Its author came in.
-    Joined,
-    /// Its author renewed its keys.
-    Updated,
-    /// Its author came back after losing its state.
-    Rejoined,
-}
-
-/// What a commit in the log did to this device's group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommitOutcome {
-    /// Publicly faulty: everybody skips it. Only a lying relay logs one.
-    Invalid(CommitFault),
-    /// The commit counts.
-    Valid {
-        /// Its author's name.
-        author: Name,
-        /// Its author's key.
-        fingerprint: Fingerprint,
-        /// What it did.
-        kind: CommitKind,
-        /// What it means for this device's secrets.
-        effect: Effect,
-    },
-}
-
-/// What a valid commit means for this device's secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// This device has no seat, or has lost the secrets that go with it: it watches.
-    Watched,
-    /// This device's own pending commit is in the log.
-    Own,
-    /// The device has the new epoch's secrets; `back` if it had been left behind.
-    Followed {
-        /// It had been left behind.
-        back: bool,
-    },
-    /// The commit leaves this device behind: the public state moves on, the secrets stay.
-    LeftBehind(PrivateFault),
-    /// The commit is this device's own, but it never made it: a clone, or a restored backup.
-    NotMine,
+    pub(crate) secrets: Option<Secrets>,
+    /// What was computed from them and the tree.
+    pub(crate) steps: Steps,
+    pub(crate) ratchets: BTreeMap<Epoch, EpochRatchets>,
+    pub(crate) pending: Option<Pending>,
+    /// Records that are not as they were when they were last taken.
+    pub(crate) changed: BTreeSet<StateKey>,
 }
 
 /// Why a message can't be sealed now.
@@ -110,83 +52,111 @@ impl Group {
             roster: Roster::new(group),
             seen: Some(Seen { seq: Seq(0), log_hash: log_hash_start(&group) }),
             secrets: None,
+            steps: Steps::default(),
             ratchets: BTreeMap::new(),
             pending: None,
+            changed: BTreeSet::new(),
         }
     }
 
-    /// A group from the vault: `commits` are those this device has approved, in order.
+    /// A group from the vault: `commits` are those this device has approved, in order, `records`
+    /// what [`take_changes`](Self::take_changes) has left there.
     ///
     /// # Errors
-    /// The fault of a commit that does not fit: the vault is damaged.
+    /// [`RestoreError`]: the vault is damaged.
     pub fn restore<'a>(
         group: GroupId,
         me: Fingerprint,
         commits: impl IntoIterator<Item = &'a CommitEntry>,
-        saved: Saved,
-    ) -> Result<Self, CommitFault> {
+        seen: Option<Seen>,
+        records: impl IntoIterator<Item = (StateKey, Blob)>,
+    ) -> Result<Self, RestoreError> {
         let mut roster = Roster::new(group);
         for commit in commits {
             let transition = roster.replay(commit)?;
             roster.apply(transition);
         }
-        let ratchets = saved.ratchets.into_iter().map(|epoch| (epoch.epoch, epoch)).collect();
-        let Saved { seen, secrets, pending, .. } = saved;
-        Ok(Self { me, roster, seen, secrets, ratchets, pending })
+        let Records { secrets, pending, ratchets } = Records::read(records)?;
+        Ok(Self { roster, seen, secrets, ratchets, pending, ..Self::new(group, me) })
     }
 
-    /// Begins a group: the entry to append is in [`Self::pending`].
+    /// Begins a group, with whom the proposal adds and admits: the entry to append is in
+    /// [`Self::pending`]. A closed group's letters need its name.
     ///
     /// # Errors
-    /// [`CommitFault`] if the author's own view can't be committed on.
+    /// [`CommitError`] if nobody would accept the commit.
     pub fn create(
         author: &Author<'_>,
         policy: Policy,
+        naming: Option<&Naming>,
+        proposal: Proposal,
         rng: &mut impl CryptoRng,
-    ) -> Result<Self, CommitFault> {
-        let (id, pending) = author::create(author, policy, rng)?;
-        Ok(Self { pending: Some(pending), ..Self::new(id, author.key.fingerprint()) })
+    ) -> Result<Self, CommitError> {
+        let (id, pending) = author::create(author, policy, naming, proposal, rng)?;
+        let mut group = Self::new(id, author.key.fingerprint());
+        group.set_pending(pending);
+        Ok(group)
     }
 
-    /// Makes the commit that takes a seat in an open group. It replaces a pending one.
+    /// Makes the commit that takes a seat. It replaces a pending one. With the proof that the key
+    /// of the seat with the author's name was revoked, that seat is removed.
     ///
     /// # Errors
-    /// [`CommitFault`] if the policy or the state forbids it.
+    /// [`CommitError`] if the policy or the state forbids it.
     pub fn join(
         &mut self,
         author: &Author<'_>,
+        replaces: Option<Revocation>,
         rng: &mut impl CryptoRng,
-    ) -> Result<&Pending, CommitFault> {
-        let pending = author::join(author, &self.roster, self.seen_or_zero(), rng)?;
-        Ok(self.pending.insert(pending))
+    ) -> Result<&Pending, CommitError> {
+        let pending = author::join(author, self.basis(), replaces, rng)?;
+        Ok(self.set_pending(pending))
+    }
+
+    /// Makes the commit that changes the group as proposed. It replaces a pending one. A closed
+    /// group's letters need its name.
+    ///
+    /// # Errors
+    /// [`CommitError`] unless the device is seated, up to date, and may do this.
+    pub fn propose(
+        &mut self,
+        author: &Author<'_>,
+        naming: Option<&Naming>,
+        proposal: Proposal,
+        rng: &mut impl CryptoRng,
+    ) -> Result<&Pending, CommitError> {
+        let secrets = self.current_secrets();
+        let basis = Basis { secrets, ..self.basis() };
+        let pending = author::propose(author, basis, naming, proposal, rng)?;
+        Ok(self.set_pending(pending))
     }
 
     /// Makes the commit that renews this device's keys. It replaces a pending one.
     ///
     /// # Errors
-    /// [`CommitFault::Authority`] unless the device is seated and up to date.
+    /// [`CommitError`] unless the device is seated and up to date.
     pub fn update(
         &mut self,
         author: &Author<'_>,
         rng: &mut impl CryptoRng,
-    ) -> Result<&Pending, CommitFault> {
-        let secrets = self.current_secrets().ok_or(CommitFault::Authority)?;
-        let pending = author::update(author, &self.roster, secrets, self.seen_or_zero(), rng)?;
-        Ok(self.pending.insert(pending))
+    ) -> Result<&Pending, CommitError> {
+        self.propose(author, None, Proposal::update(), rng)
     }
 
-    /// Makes the commit that brings this device back. It replaces a pending one.
+    /// Makes the commit that brings this device back, and removes people if it is an admin's. It
+    /// replaces a pending one.
     ///
     /// # Errors
-    /// [`CommitFault::Authority`] unless the device is seated.
+    /// [`CommitError`] unless the device is seated and may do this.
     pub fn rejoin(
         &mut self,
         author: &Author<'_>,
+        removes: Vec<(Fingerprint, Reason)>,
         rng: &mut impl CryptoRng,
-    ) -> Result<&Pending, CommitFault> {
-        let (secrets, seen) = (self.secrets.as_ref(), self.seen_or_zero());
-        let pending = author::rejoin(author, &self.roster, secrets, seen, rng)?;
-        Ok(self.pending.insert(pending))
+    ) -> Result<&Pending, CommitError> {
+        let removes = Proposal { removes, ..Proposal::default() };
+        let pending = author::rejoin(author, self.basis(), removes, rng)?;
+        Ok(self.set_pending(pending))
     }
 
     /// Seals content under the next key of this device; the key is gone afterwards.
@@ -210,9 +180,9 @@ impl Group {
             generation: taken.generation,
             id,
         };
-        let place = Place { group: self.roster.group(), header, confirmed: &ratchets.confirmed };
+        let place = Place::new(self.roster.group(), header, &ratchets.confirmed, self.me);
         let entry = place.seal(&taken.secret, author, content, seen);
-        ratchets.keep(taken);
+        self.changed.extend(ratchets.keep(taken));
         Ok(entry)
     }
 
@@ -224,34 +194,14 @@ impl Group {
     pub fn open(&mut self, entry: &MessageEntry) -> Result<Opened, Unreadable> {
         let header = entry.header;
         let seat = self.roster.seat_at(header.slot).ok_or(MessageFault::NotSeated)?;
-        self.roster.check_message(&header, &seat.key.fingerprint())?;
+        self.roster.check_message(&header, &seat.fingerprint)?;
         let ratchets = self.ratchets.get_mut(&header.epoch).ok_or(Unreadable::NoEpoch)?;
         let taken = ratchets.take(header.slot, header.generation)?;
-        let place = Place { group: self.roster.group(), header, confirmed: &ratchets.confirmed };
+        let (group, author) = (self.roster.group(), seat.fingerprint);
+        let place = Place::new(group, header, &ratchets.confirmed, author);
         let opened = place.open(&taken.secret, &seat.key, &entry.token)?;
-        ratchets.keep(taken);
+        self.changed.extend(ratchets.keep(taken));
         Ok(opened)
-    }
-
-    /// Takes the next commit of the log.
-    pub fn commit(&mut self, entry: &CommitEntry) -> CommitOutcome {
-        let transition = match self.roster.check(entry) {
-            Ok(transition) => transition,
-            Err(fault) => return CommitOutcome::Invalid(fault),
-        };
-        let seat = transition.seat();
-        let (author, fingerprint) = (seat.name.clone(), seat.key.fingerprint());
-        let kind = kind(&transition.commit().operations);
-        let effect = if fingerprint == self.me {
-            self.adopt(transition.interim())
-        } else {
-            self.follow(&transition, entry)
-        };
-        // Whatever was pending was made for this place and has lost it, or has just won it.
-        self.pending = None;
-        self.roster.apply(transition);
-        self.forget_old_epochs();
-        CommitOutcome::Valid { author, fingerprint, kind, effect }
     }
 
     /// Moves past an entry of the log, of whatever kind and whether or not it counted.
@@ -271,11 +221,11 @@ impl Group {
         self.seen = Some(seen);
     }
 
-    /// A signed report that `commit` left this device behind.
+    /// A signed report that the last commit left this device behind.
     #[must_use]
     pub fn notice(&self, author: &IdentityKey) -> NoticeEntry {
         let notice = Notice {
-            author: author.fingerprint(),
+            author: self.me,
             group: *self.roster.group(),
             epoch: self.roster.epoch(),
             interim: *self.roster.interim(),
@@ -283,16 +233,39 @@ impl Group {
         NoticeEntry::sign(&notice, author)
     }
 
+    /// A signed request to be removed, or to be struck from the list of the admitted; `None` if
+    /// this device is neither seated nor admitted.
+    #[must_use]
+    pub fn leave_request(&self, author: &IdentityKey) -> Option<LeaveEntry> {
+        let (since, key) = match self.roster.seat(&self.me) {
+            Some(seat) => (seat.seated, None),
+            None => (self.roster.admitted(&self.me)?.since, Some(*author.public())),
+        };
+        let leave = Leave { author: self.me, group: *self.roster.group(), since, key };
+        Some(LeaveEntry::sign(&leave, author))
+    }
+
     /// Gives up the pending commit, so that another can be made for the same place. Only the log
     /// decides: whoever was told that the commit is refused keeps it until the place is taken, and
     /// should the log show it, hands it to [`take_up`](Self::take_up) first.
     pub fn drop_pending(&mut self) -> Option<Pending> {
-        self.pending.take()
+        let dropped = self.pending.take();
+        self.changed.extend(dropped.as_ref().map(|_| StateKey::Pending));
+        dropped
     }
 
     /// Makes a commit pending that was given up before.
     pub fn take_up(&mut self, pending: Pending) {
-        self.pending = Some(pending);
+        self.set_pending(pending);
+    }
+
+    /// Records that have changed since this was last asked, with what they are now; `None` for
+    /// those that are gone. They go into the vault with whatever else the same step brought,
+    /// before anything leaves the device.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Vec<(StateKey, Option<Blob>)> {
+        let changed = core::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key, self.record(key))).collect()
     }
 
     /// The public state.
@@ -346,52 +319,30 @@ impl Group {
         self.secrets.as_ref().filter(|secrets| secrets.epoch == self.roster.epoch())
     }
 
-    fn seen_or_zero(&self) -> Seen {
-        self.seen.unwrap_or(Seen { seq: Seq(0), log_hash: Digest([0; 32]) })
-    }
-
-    /// My commit is in the log: mine because its secrets are here, not because of its name.
-    fn adopt(&mut self, interim: &Digest) -> Effect {
-        match self.pending.take().filter(|pending| pending.interim == *interim) {
-            Some(pending) => {
-                self.enter(pending.secrets, pending.ratchets);
-                Effect::Own
-            }
-            None => Effect::NotMine,
+    fn basis(&self) -> Basis<'_> {
+        let nowhere = Seen { seq: Seq(0), log_hash: Digest([0; 32]) };
+        Basis {
+            roster: &self.roster,
+            secrets: self.secrets.as_ref(),
+            steps: &self.steps,
+            seen: self.seen.unwrap_or(nowhere),
         }
     }
 
-    fn follow(&mut self, transition: &openchat_roster::Transition, entry: &CommitEntry) -> Effect {
-        let Some(secrets) = self.secrets.as_ref().filter(|_| self.is_seated()) else {
-            return Effect::Watched;
+    fn set_pending(&mut self, pending: Pending) -> &Pending {
+        self.changed.insert(StateKey::Pending);
+        self.pending.insert(pending)
+    }
+
+    fn record(&self, key: StateKey) -> Option<Blob> {
+        let ratchets = |epoch: Epoch| self.ratchets.get(&epoch);
+        let bytes = match key {
+            StateKey::Secrets => encode(self.secrets.as_ref()?),
+            StateKey::Pending => encode(self.pending.as_ref()?),
+            StateKey::Epoch(epoch) => encode(&ratchets(epoch)?.head()),
+            StateKey::Node(epoch, at) => encode(ratchets(epoch)?.node(at)?),
+            StateKey::Ratchet(epoch, slot) => encode(ratchets(epoch)?.sender(slot)?),
         };
-        let back = secrets.epoch < self.roster.epoch();
-        match follow(secrets, &self.roster, transition, entry) {
-            Ok((secrets, ratchets)) => {
-                self.enter(secrets, ratchets);
-                Effect::Followed { back }
-            }
-            Err(fault) => Effect::LeftBehind(fault),
-        }
-    }
-
-    fn enter(&mut self, secrets: Secrets, ratchets: EpochRatchets) {
-        self.ratchets.insert(ratchets.epoch, ratchets);
-        self.secrets = Some(secrets);
-    }
-
-    /// Keys of epochs whose messages no longer count are deleted.
-    fn forget_old_epochs(&mut self) {
-        let oldest = Epoch(self.roster.epoch().0.saturating_add(1).saturating_sub(EPOCH_WINDOW));
-        self.ratchets = self.ratchets.split_off(&oldest);
-    }
-}
-
-fn kind(operations: &[Operation]) -> CommitKind {
-    match operations.first() {
-        Some(Operation::Create { .. }) => CommitKind::Created,
-        Some(Operation::Join { .. }) => CommitKind::Joined,
-        Some(Operation::Rejoin { .. }) => CommitKind::Rejoined,
-        Some(Operation::Update) | None => CommitKind::Updated,
+        Some(Blob(bytes))
     }
 }

@@ -42,6 +42,10 @@ pub struct ContentKind(pub u16);
 impl ContentKind {
     /// The body is text in UTF-8.
     pub const TEXT: Self = Self(1);
+    /// The body is a [`openchat_roster::Naming`], for members who have lost it.
+    pub const NAMING: Self = Self(2);
+    /// The body lists messages that the author could not open, as (author, id).
+    pub const MISSED: Self = Self(3);
 }
 
 /// A message that was opened: its author signed all of this.
@@ -97,12 +101,22 @@ impl From<NoKey> for Unreadable {
 
 /// Where and by whom a message is sealed.
 pub(crate) struct Place<'a> {
-    pub(crate) group: &'a GroupId,
-    pub(crate) header: MessageHeader,
-    pub(crate) confirmed: &'a Digest,
+    header: MessageHeader,
+    header_hash: Digest,
+    confirmed: &'a Digest,
+    author: Fingerprint,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    pub(crate) fn new(
+        group: &GroupId,
+        header: MessageHeader,
+        confirmed: &'a Digest,
+        author: Fingerprint,
+    ) -> Self {
+        Self { header, header_hash: header.hash(group), confirmed, author }
+    }
+
     pub(crate) fn seal(
         &self,
         secret: &Secret,
@@ -111,7 +125,8 @@ impl Place<'_> {
         seen: Seen,
     ) -> MessageEntry {
         let mut sealed = padding::pad(&encode(content));
-        let body = self.signed_body(&author.fingerprint(), seen, &sealed);
+        let content_hash = hash(Label::Content, &[&sealed]);
+        let body = self.signed_body(seen, &content_hash);
         sealed.extend_from_slice(&seen.seq.0.to_be_bytes());
         sealed.extend_from_slice(&seen.log_hash.0);
         sealed.extend_from_slice(author.sign(Label::Message, &body).as_bytes());
@@ -129,15 +144,15 @@ impl Place<'_> {
         let split = sealed.len().checked_sub(TRAILER).ok_or(Unreadable::Content)?;
         let (padded, trailer) = sealed.split_at_checked(split).ok_or(Unreadable::Content)?;
         let (seen, signature) = trailer_fields(trailer).ok_or(Unreadable::Content)?;
-        let fingerprint = author.fingerprint();
-        let body = self.signed_body(&fingerprint, seen, padded);
+        let content_hash = hash(Label::Content, &[padded]);
+        let body = self.signed_body(seen, &content_hash);
         author.verify(Label::Message, &body, &signature).map_err(|_| Unreadable::Signature)?;
         let content = padding::unpad(padded).ok_or(Unreadable::Content)?;
         Ok(Opened {
-            author: fingerprint,
+            author: self.author,
             id: self.header.id,
             content: decode(content, MAX_ENTRY).map_err(|_| Unreadable::Content)?,
-            content_hash: hash(Label::Content, &[padded]),
+            content_hash,
             seen,
         })
     }
@@ -145,18 +160,18 @@ impl Place<'_> {
     /// `Expand(generation secret, "message key" ‖ header hash)`: Fernet has no associated data, so
     /// the header is bound through the key.
     fn key(&self, secret: &Secret) -> MessageKey {
-        MessageKey::new(secret.expand(Label::MessageKey, &self.header.hash(self.group).0))
+        MessageKey::new(secret.expand(Label::MessageKey, &self.header_hash.0))
     }
 
     /// `fpr ‖ header hash ‖ confirmed_n ‖ seen.seq ‖ seen.log_hash ‖ H(padded content)`.
-    fn signed_body(&self, author: &Fingerprint, seen: Seen, padded: &[u8]) -> Vec<u8> {
+    fn signed_body(&self, seen: Seen, content_hash: &Digest) -> Vec<u8> {
         let parts: [&[u8]; 6] = [
-            &author.0,
-            &self.header.hash(self.group).0,
+            &self.author.0,
+            &self.header_hash.0,
             &self.confirmed.0,
             &seen.seq.0.to_be_bytes(),
             &seen.log_hash.0,
-            &hash(Label::Content, &[padded]).0,
+            &content_hash.0,
         ];
         parts.concat()
     }

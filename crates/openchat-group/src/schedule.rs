@@ -21,8 +21,11 @@ pub struct Secrets {
     pub(crate) external: KeyPair,
 }
 
-/// `joiner_secret = Extract(init_n, root_secret)`.
-pub(crate) struct Joiner(Secret);
+/// `joiner_secret = Extract(init_n, root_secret)`, and the external key pair that follows from it.
+pub(crate) struct Joiner {
+    secret: Secret,
+    pub(crate) external: KeyPair,
+}
 
 /// What follows from a joiner secret and the commit that it belongs to.
 pub(crate) struct EpochSecrets {
@@ -34,18 +37,23 @@ pub(crate) struct EpochSecrets {
 
 impl Joiner {
     pub(crate) fn new(init: &Secret, root: &Secret) -> Self {
-        Self(Secret::extract(init.expose(), root.expose()))
+        Self::from_secret(Secret::extract(init.expose(), root.expose()))
     }
 
-    /// `DeriveKeyPair(Expand(joiner_secret, "external"))`.
-    pub(crate) fn external(&self) -> KeyPair {
-        KeyPair::derive(&self.0.expand(Label::External, b""))
+    /// With `DeriveKeyPair(Expand(joiner_secret, "external"))`.
+    pub(crate) fn from_secret(secret: Secret) -> Self {
+        Self { external: KeyPair::derive(&secret.expand(Label::External, b"")), secret }
+    }
+
+    /// For a Welcome.
+    pub(crate) const fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// `epoch_secret = Expand(joiner_secret, "epoch" ‖ confirmed)` and what it expands to; the
-    /// joiner and the epoch secret themselves are gone afterwards.
-    pub(crate) fn epoch(self, confirmed: &Digest) -> EpochSecrets {
-        let epoch = self.0.expand(Label::Epoch, &confirmed.0);
+    /// epoch secret itself is gone afterwards.
+    pub(crate) fn epoch(&self, confirmed: &Digest) -> EpochSecrets {
+        let epoch = self.secret.expand(Label::Epoch, &confirmed.0);
         EpochSecrets {
             init: epoch.expand(Label::Init, b""),
             hedge: epoch.expand(Label::Hedge, b""),

@@ -11,6 +11,11 @@ use openchat_roster::NodeIndex;
 use openchat_wire::{Digest, Epoch, Generation, Slot, limits::MAX_FORWARD_SKIP};
 use serde::{Deserialize, Serialize};
 
+use crate::state::StateKey;
+
+/// The generation that is never used, so that counting on from the one before can't repeat it.
+const LAST: Generation = Generation(u32::MAX);
+
 /// The keys of one epoch that have not been used. Serialised for the vault only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochRatchets {
@@ -23,9 +28,16 @@ pub struct EpochRatchets {
     ratchets: BTreeMap<Slot, Ratchet>,
 }
 
+/// What is the same for all of an epoch. Serialised for the vault only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    confirmed: Digest,
+    height: u8,
+}
+
 /// A sender's ratchet, at the first generation whose key was not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Ratchet {
+pub(crate) struct Ratchet {
     next: Generation,
     secret: Secret,
 }
@@ -71,6 +83,9 @@ impl EpochRatchets {
     pub(crate) fn next(&self, slot: Slot) -> Result<Taken, NoKey> {
         let (ratchet, opened) = self.ratchet(slot)?;
         let generation = ratchet.next;
+        if generation == LAST {
+            return Err(NoKey::TooFar);
+        }
         Ok(step(slot, generation, &ratchet, opened))
     }
 
@@ -78,7 +93,7 @@ impl EpochRatchets {
     pub(crate) fn take(&self, slot: Slot, generation: Generation) -> Result<Taken, NoKey> {
         let (mut ratchet, opened) = self.ratchet(slot)?;
         let ahead = generation.0.checked_sub(ratchet.next.0).ok_or(NoKey::Spent)?;
-        if ahead > MAX_FORWARD_SKIP {
+        if ahead > MAX_FORWARD_SKIP || generation == LAST {
             return Err(NoKey::TooFar);
         }
         while ratchet.next < generation {
@@ -87,13 +102,51 @@ impl EpochRatchets {
         Ok(step(slot, generation, &ratchet, opened))
     }
 
-    /// Deletes the key that was taken and everything that led to it.
-    pub(crate) fn keep(&mut self, taken: Taken) {
+    /// Deletes the key that was taken and everything that led to it. Returns the records that are
+    /// different now, or gone.
+    pub(crate) fn keep(&mut self, taken: Taken) -> Vec<StateKey> {
+        let mut changed = vec![StateKey::Ratchet(self.epoch, taken.slot)];
         if let Some(opened) = taken.opened {
             self.nodes.remove(&opened.from);
+            let touched = opened.siblings.iter().map(|(at, _)| *at).chain([opened.from]);
+            changed.extend(touched.map(|at| StateKey::Node(self.epoch, at)));
             self.nodes.extend(opened.siblings);
         }
         self.ratchets.insert(taken.slot, taken.after);
+        changed
+    }
+
+    /// The epoch without keys, as it comes back from the vault.
+    pub(crate) fn restored(epoch: Epoch, head: Head) -> Self {
+        let Head { confirmed, height } = head;
+        Self { epoch, confirmed, height, nodes: BTreeMap::new(), ratchets: BTreeMap::new() }
+    }
+
+    /// The keys of all its records.
+    pub(crate) fn records(&self) -> impl Iterator<Item = StateKey> {
+        let nodes = self.nodes.keys().map(|at| StateKey::Node(self.epoch, *at));
+        let ratchets = self.ratchets.keys().map(|slot| StateKey::Ratchet(self.epoch, *slot));
+        core::iter::once(StateKey::Epoch(self.epoch)).chain(nodes).chain(ratchets)
+    }
+
+    pub(crate) const fn head(&self) -> Head {
+        Head { confirmed: self.confirmed, height: self.height }
+    }
+
+    pub(crate) fn node(&self, at: NodeIndex) -> Option<&Secret> {
+        self.nodes.get(&at)
+    }
+
+    pub(crate) fn sender(&self, slot: Slot) -> Option<&Ratchet> {
+        self.ratchets.get(&slot)
+    }
+
+    pub(crate) fn put_node(&mut self, at: NodeIndex, secret: Secret) {
+        self.nodes.insert(at, secret);
+    }
+
+    pub(crate) fn put_sender(&mut self, slot: Slot, ratchet: Ratchet) {
+        self.ratchets.insert(slot, ratchet);
     }
 
     fn ratchet(&self, slot: Slot) -> Result<(Ratchet, Option<Opened>), NoKey> {
@@ -187,6 +240,41 @@ mod tests {
         let beyond = Generation(MAX_FORWARD_SKIP + 1);
         assert_eq!(ratchets.take(Slot(0), beyond).unwrap_err(), NoKey::TooFar);
         assert_eq!(ratchets.take(Slot(0), Generation(u32::MAX)).unwrap_err(), NoKey::TooFar);
+    }
+
+    #[test]
+    fn the_last_generation_is_never_used() {
+        let mut ratchets = epoch();
+        let secret = Secret::from_bytes([1; 32]);
+        ratchets.put_sender(Slot(0), Ratchet { next: Generation(u32::MAX - 1), secret });
+        assert_eq!(ratchets.take(Slot(0), Generation(u32::MAX)).unwrap_err(), NoKey::TooFar);
+        let one_before = ratchets.next(Slot(0)).unwrap();
+        assert_eq!(one_before.generation, Generation(u32::MAX - 1));
+        ratchets.keep(one_before);
+        assert_eq!(ratchets.next(Slot(0)).unwrap_err(), NoKey::TooFar);
+        for generation in [u32::MAX - 1, u32::MAX] {
+            assert!(ratchets.take(Slot(0), Generation(generation)).is_err());
+        }
+    }
+
+    #[test]
+    fn keeping_a_key_names_every_record_that_it_changes() {
+        let mut ratchets = epoch();
+        for slot in [2, 3, 0, 0, 1] {
+            let before = ratchets.clone();
+            let taken = ratchets.next(Slot(slot)).unwrap();
+            let changed = ratchets.keep(taken);
+            let all = before.records().chain(ratchets.records());
+            let value = |of: &EpochRatchets, key: StateKey| match key {
+                StateKey::Node(_, at) => of.node(at).map(|secret| *secret.expose()),
+                StateKey::Ratchet(_, slot) => of.sender(slot).map(|it| *it.secret.expose()),
+                _ => None,
+            };
+            for key in all {
+                let differs = value(&before, key) != value(&ratchets, key);
+                assert_eq!(changed.contains(&key), differs, "{key:?}");
+            }
+        }
     }
 
     #[test]
