@@ -1,9 +1,14 @@
 //! What may be typed. Help, usage errors and parsing all come from these types.
 
+mod group;
+
+pub(crate) use group::{GroupArgs, GroupCommand, InviteWord, JoinWord, RoleWord};
+
 use crate::fault::{Exit, Fault};
 use crate::out::Out;
+use crate::target;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use openchat_client::ProfileName;
+use openchat_client::{ProfileName, engine::Target};
 use openchat_wire::Name;
 use std::{fmt, path::PathBuf};
 
@@ -68,6 +73,10 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Take part in a conversation
     Join(JoinArgs),
+    /// Send one message, and wait until the server has it
+    Send(SendArgs),
+    /// Begin and change conversations, and see who is in
+    Group(GroupArgs),
     /// Say how things stand: certificate, server, conversations
     Status,
     /// Say who this profile is
@@ -119,20 +128,43 @@ a message. At the end of stdin it waits until the conversation is read to its en
 are acknowledged: exit code 0, or 8 if 10 seconds pass without progress; what is queued is sent the
 next time.
 
+An open group that does not exist is begun, and so is a conversation with somebody.
+A '#' needs quotes: to the shell it begins a comment.
+
 Examples:
   openchat join
+  openchat join @bob
   echo 'deploy done' | openchat join '#ops'
   openchat join --json < orders.ndjson > events.ndjson")]
 pub(crate) struct JoinArgs {
-    /// The conversation: an open group
-    #[arg(value_name = "TARGET", help = "The conversation [default: #general]")]
-    pub(crate) target: Option<String>,
+    /// The conversation: '#GROUP' or '@PERSON' [default: #general]
+    #[arg(value_name = "TARGET", value_parser = target::target)]
+    pub(crate) target: Option<Target>,
     /// Plain lines without a prompt, also on a terminal
     #[arg(long)]
     pub(crate) line: bool,
     /// Take lines that begin with '/' as commands, also when stdin is no terminal
     #[arg(long)]
     pub(crate) commands: bool,
+}
+
+/// `openchat send`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints the message's id. Exit codes: 0 the server has it; 8 it is stored here and is sent by the
+next openchat that runs, because the server could not be reached within 10 seconds; 7 there is no
+such person or conversation; 5 the message was withheld because a key can't be trusted.
+
+Examples:
+  openchat send @bob 'The backup is done.'
+  df -h | openchat send '#ops' -")]
+pub(crate) struct SendArgs {
+    /// The conversation: '#GROUP' or '@PERSON'
+    #[arg(value_name = "TARGET", value_parser = target::target)]
+    pub(crate) target: Target,
+    /// The text; '-' or nothing: all of stdin
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
 }
 
 /// Prints why the command line was not understood, or the help that was asked for.
@@ -182,6 +214,33 @@ mod tests {
         assert!(!error.to_string().contains("s3cret"), "{error}");
         let help = Args::command().render_long_help().to_string();
         assert!(!help.contains("OPENCHAT_INVITE="), "{help}");
+    }
+
+    #[test]
+    fn every_group_command_that_anything_advises_exists() {
+        let command = Args::command();
+        let group = command.find_subcommand("group").unwrap();
+        let exists = |word: &str| group.find_subcommand(word).is_some();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = ["README.md", "docs/user-guide.md", "docs/json.md", "scripts/demo"]
+            .map(|file| root.join(file))
+            .to_vec();
+        for folder in ["openchat-engine/src", "openchat-client/src/session", "openchat-cli/src"] {
+            let folder = std::fs::read_dir(root.join("crates").join(folder)).unwrap();
+            let paths = folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+            files.extend(paths);
+        }
+        let mut advised = 0;
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for rest in text.split("openchat group ").skip(1) {
+                let end = rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len());
+                let word = &rest[..end];
+                assert!(word.is_empty() || exists(word), "{}: {word}", file.display());
+                advised += usize::from(!word.is_empty());
+            }
+        }
+        assert!(advised > 20, "the search finds what is there: {advised}");
     }
 
     #[test]

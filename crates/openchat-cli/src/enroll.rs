@@ -4,7 +4,9 @@ use crate::{
     args::EnrollArgs,
     context::{Context, runtime},
     fault::{Exit, Fault},
-    json, out, text,
+    json,
+    once::{self, Outcome},
+    out, text,
 };
 use openchat_client::{
     Vault, admin,
@@ -32,10 +34,32 @@ pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
         };
         enroll::enroll(&mut vault, &name, &invitation).await.map_err(fault)
     })?;
-    report(context, &name, &enrolled)
+    drop(vault);
+    let reachable = once::become_reachable(context);
+    report(context, &name, &enrolled, matches!(reachable, Ok(Outcome::Done(_))))?;
+    match reachable {
+        Ok(Outcome::Interrupted) => return Ok(Exit::Interrupted),
+        Ok(Outcome::Done(_)) => {}
+        Ok(Outcome::Acknowledged(_) | Outcome::Unanswered(_)) => not_reachable(context, ""),
+        Err(fault) => not_reachable(context, &format!(": {}", fault.message)),
+    }
+    context.out.note(&format!("Next: {}", context.hints.command("join")));
+    Ok(Exit::Ok)
 }
 
-fn report(context: &Context, name: &Name, enrolled: &Enrollment) -> Result<Exit, Fault> {
+/// The certificate is there all the same, and the next session sees to it.
+fn not_reachable(context: &Context, why: &str) {
+    context
+        .out
+        .note(&format!("Nobody can write to you before you first come online{}.", text::safe(why)));
+}
+
+fn report(
+    context: &Context,
+    name: &Name,
+    enrolled: &Enrollment,
+    prekeys: bool,
+) -> Result<(), Fault> {
     let certificate = &enrolled.certificate;
     let serial = certificate.serial().to_string().to_uppercase();
     let days = days_between(enrolled.at, certificate.not_after());
@@ -51,10 +75,9 @@ fn report(context: &Context, name: &Name, enrolled: &Enrollment) -> Result<Exit,
         not_after: text::rfc3339(certificate.not_after()),
         index: enrolled.index,
         new_key: enrolled.new_key,
+        prekeys,
     };
-    context.out.result(&said, &json::Object::of("enrolled", object))?;
-    context.out.note(&format!("Next: {}", context.hints.command("join")));
-    Ok(Exit::Ok)
+    context.out.result(&said, &json::Object::of("enrolled", object))
 }
 
 /// Whole days, rounded: "90 days" is still 90 some seconds after it was issued.

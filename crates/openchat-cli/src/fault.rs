@@ -1,5 +1,6 @@
 //! Exit codes, and errors that say what happened, why, and what to type next.
 
+use crate::target::quoted;
 use openchat_client::{
     PlaceError, SessionError, VaultError, admin::AdminError, device::DeviceError, dial::DialError,
     enroll::EnrollError,
@@ -16,6 +17,7 @@ pub(crate) enum Exit {
     Unreachable,
     Trust,
     Expired,
+    NotFound,
     Queued,
     Interrupted,
 }
@@ -31,6 +33,7 @@ impl Exit {
             Self::Unreachable => 4,
             Self::Trust => 5,
             Self::Expired => 6,
+            Self::NotFound => 7,
             Self::Queued => 8,
             Self::Interrupted => 130,
         }
@@ -61,6 +64,16 @@ impl Fault {
 
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "usage", message, hint)
+    }
+
+    /// What the engine refuses, by its code.
+    pub(crate) fn of_event(code: &'static str, message: &str, hint: &str) -> Self {
+        let exit = match code {
+            "no-such-person" | "no-such-conversation" => Exit::NotFound,
+            "halted" | "uncertified" | "forged-prekey" => Exit::Trust,
+            _ => Exit::Failure,
+        };
+        Self::new(exit, code, message, hint)
     }
 
     pub(crate) fn output(error: &std::io::Error) -> Self {
@@ -98,6 +111,16 @@ impl Hints {
         Fault::new(Exit::NotEnrolled, "not-enrolled", "this profile is not enrolled", hint)
     }
 
+    /// Somebody else acts with this device's key: two that go on would use one secret twice.
+    pub(crate) fn copied(&self, target: Option<&str>) -> Fault {
+        let place = target.map_or(String::new(), |target| format!(" in {target}"));
+        let message = format!("this program stops, because another one acted in your name{place}");
+        let rejoin =
+            target.map_or("status".to_owned(), |at| format!("group rejoin {}", quoted(at)));
+        let hint = format!("stop the other copy of this profile; then: {}", self.command(&rejoin));
+        Fault::new(Exit::Trust, "clone", message, hint)
+    }
+
     pub(crate) fn vault(&self, error: &VaultError) -> Fault {
         let (code, hint) = match error {
             VaultError::InUse(_) => (
@@ -105,6 +128,14 @@ impl Hints {
                 "end the other openchat, or be somebody else: openchat -P NAME …".to_owned(),
             ),
             VaultError::Newer { .. } => ("vault-newer", "update openchat".to_owned()),
+            VaultError::Older { .. } => (
+                "vault-older",
+                format!(
+                    "begin anew, as the server has to: move the directory of `{}` away; then: {}",
+                    self.command("whoami"),
+                    self.command("enroll --name NAME --invite INVITATION")
+                ),
+            ),
             VaultError::File { .. } => {
                 ("vault", "check the permissions and the free space there".to_owned())
             }

@@ -1,19 +1,25 @@
 //! `openchat join`: a conversation as lines or as JSON, on a terminal or in a script.
 
+mod answers;
 mod input;
 mod notice;
 mod screen;
+mod shared;
+
+pub(crate) use notice::{Teller, member};
 
 use crate::{
     args::JoinArgs,
     context::{Context, runtime},
     fault::{Exit, Fault},
-    out,
+    out, target,
 };
 use input::{Grammar, Reader};
-use openchat_client::{End, Identity, Order, Session, SessionError, Vault};
-use openchat_wire::GroupName;
-use screen::{Screen, Shared, Style};
+use openchat_client::{
+    Ask, End, Front, Identity, Session, SessionError, Until, Vault, engine::Target,
+};
+use screen::{Screen, Style};
+use shared::Shared;
 use std::{
     io::{self, ErrorKind, IsTerminal},
     sync::Arc,
@@ -35,22 +41,25 @@ const WAITING_LINES: usize = 64;
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
-    let target = args.target.as_deref().or(context.config.target.as_deref());
-    let group = group(target.unwrap_or(DEFAULT_TARGET))?;
+    let target = target(context, args)?;
     // Looked at first: who is not enrolled gets an answer and no directory.
     let (_, identity) = context.look()?;
     let fault = |error| context.hints.session(&identity.server, &error);
     let vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
-    let shared = Arc::new(Shared::new(prompt(context, args, &group)));
-    let mut screen = Screen::new(style(context), &group, Arc::clone(&shared));
+    let prompts = context.interactive && !args.line;
+    let shared = Arc::new(Shared::new(prompts, target.clone()));
     let terminal = io::stdin().is_terminal();
-    let reader =
-        Reader { grammar: grammar(context, args), terminal, group, shared: Arc::clone(&shared) };
+    let grammar = grammar(context, args);
+    let slashes = grammar == Grammar::LinesAndCommands;
+    let teller = Teller { slashes, hints: context.hints.clone() };
+    let mut screen =
+        Screen::new(style(context), identity.name.clone(), teller, Arc::clone(&shared));
+    let reader = Reader { grammar, terminal, shared: Arc::clone(&shared) };
     context.out.note(&format!("Connecting to {} as {}.", identity.server, identity.name));
     let ended = converse(vault, &identity, &mut screen, reader);
     shared.clear_prompt();
     match ended? {
-        Ok(end) => finish(context, &identity.server, &end, &shared),
+        Ok(end) => finish(context, &identity.server, &end, &mut screen, &shared),
         // Whoever read the output has had enough, as `head` has.
         Err(SessionError::Front { cause, queued: 0 }) if is_closed(&cause) => Ok(Exit::Ok),
         Err(SessionError::Front { cause, queued }) if is_closed(&cause) => {
@@ -60,59 +69,95 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
     }
 }
 
+/// The conversation to open: as typed, as configured, or the usual one.
+fn target(context: &Context, args: &JoinArgs) -> Result<Target, Fault> {
+    if let Some(target) = &args.target {
+        return Ok(target.clone());
+    }
+    let configured = context.config.target.as_deref().unwrap_or(DEFAULT_TARGET);
+    target::target(configured).map_err(|error| {
+        Fault::usage(
+            format!("target of the configuration: {configured}: {error}"),
+            context.hints.command("join '#general'"),
+        )
+    })
+}
+
 fn is_closed(error: &io::Error) -> bool {
     error.kind() == ErrorKind::BrokenPipe
 }
 
 /// What the end of a session means for whoever waits for the exit code.
-fn finish(context: &Context, server: &str, end: &End, shared: &Shared) -> Result<Exit, Fault> {
+fn finish(
+    context: &Context,
+    server: &str,
+    end: &End,
+    screen: &mut Screen,
+    shared: &Shared,
+) -> Result<Exit, Fault> {
+    if let Some(target) = screen.put_out_of() {
+        return Err(removed(context, target));
+    }
+    if let Some(fault) = screen.fault() {
+        return Err(fault);
+    }
     match end {
         End { stopped: true, .. } => Ok(Exit::Interrupted),
         End { halted: true, .. } => Err(halted()),
+        // All that was open was left.
+        _ if screen.is_over() => Ok(Exit::Ok),
+        End { lost: 1.., offline: Some(cause), .. } => {
+            let fault = context.hints.dial(server, cause);
+            let lost = format!("; {} messages were not stored", end.lost);
+            Err(Fault { message: fault.message + &lost, ..fault })
+        }
         End { queued: 1.., .. } => Err(still_queued(context, end.queued)),
-        End { ready: false, offline: Some(cause), .. } => Err(context.hints.dial(server, cause)),
-        End { ready: false, .. } => {
+        End { done: false, offline: Some(cause), .. } => Err(context.hints.dial(server, cause)),
+        _ if shared.refused() => Ok(Exit::Failure),
+        End { done: false, .. } => {
             let message = "the conversation was not ready in time";
             Err(Fault::new(Exit::Failure, "not-ready", message, context.hints.command("join")))
         }
-        End { .. } if shared.refused() => Ok(Exit::Failure),
         End { .. } => Ok(Exit::Ok),
     }
 }
 
-fn halted() -> Fault {
+fn removed(context: &Context, target: &str) -> Fault {
+    let message = format!("this person was removed from {target}");
+    Fault::new(Exit::Failure, "removed", message, context.hints.command("group list"))
+}
+
+pub(crate) fn halted() -> Fault {
     let message = "an alarm has stopped this conversation: its history contradicts itself";
     let hint = "ask the operator, in person, what happened to the server; what you typed is stored";
     Fault::new(Exit::Trust, "halted", message, hint)
 }
 
-fn still_queued(context: &Context, queued: usize) -> Fault {
+pub(crate) fn still_queued(context: &Context, queued: usize) -> Fault {
     let are = if queued == 1 { "message is" } else { "messages are" };
     let message = format!("{queued} {are} stored and not acknowledged yet");
     let hint = context.hints.command("join") + " sends what is queued";
     Fault::new(Exit::Queued, "queued", message, hint)
 }
 
-/// Shows what was left unshown the last time, then talks until the end.
+/// Opens the conversation and talks until the end.
 fn converse(
-    mut vault: Vault,
+    vault: Vault,
     identity: &Identity,
     screen: &mut Screen,
     reader: Reader,
 ) -> Result<Result<End, SessionError>, Fault> {
-    if let Err(error) = screen.catch_up(&mut vault) {
-        return Ok(Err(error));
-    }
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let session = Session::open(vault, identity)?;
-        let (orders, taken) = mpsc::channel(WAITING_LINES);
+        let session = Session::open(vault, identity, Until::Sent)?;
+        let (asks, taken) = mpsc::channel(WAITING_LINES);
         let stop = stop_on_signal().map_err(SessionError::System)?;
-        // The first order, in an empty channel: it can't fail.
-        let _ = orders.send(Order::Open(reader.group.clone())).await;
+        let target = reader.shared.current();
+        // The first one, in an empty channel: it can't fail.
+        let _ = asks.send(Ask::Open { order: screen::FIRST, target }).await;
         thread::Builder::new()
             .name("stdin".to_owned())
-            .spawn(move || reader.run(io::stdin().lock(), &orders))
+            .spawn(move || reader.run(io::stdin().lock(), &asks))
             .map_err(SessionError::System)?;
         session.run(taken, &stop, screen).await
     });
@@ -123,7 +168,7 @@ fn converse(
 
 /// Ctrl-C and SIGTERM end the session in an orderly way; a second one, or a session that can't end
 /// because nobody takes its output, ends the process.
-fn stop_on_signal() -> io::Result<Arc<Notify>> {
+pub(crate) fn stop_on_signal() -> io::Result<Arc<Notify>> {
     let stop = Arc::new(Notify::new());
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -144,16 +189,6 @@ fn stop_on_signal() -> io::Result<Arc<Notify>> {
     Ok(stop)
 }
 
-fn group(target: &str) -> Result<GroupName, Fault> {
-    let name = target.strip_prefix('#').and_then(|name| name.parse().ok());
-    name.ok_or_else(|| {
-        Fault::usage(
-            format!("{target} is not an open group: '#', then a-z, then a-z, 0-9 or '-'"),
-            "openchat join '#general'",
-        )
-    })
-}
-
 fn style(context: &Context) -> Style {
     match (context.out.json, context.out.quiet) {
         (true, _) => Style::Json,
@@ -169,22 +204,5 @@ fn grammar(context: &Context, args: &JoinArgs) -> Grammar {
         Grammar::LinesAndCommands
     } else {
         Grammar::Lines
-    }
-}
-
-fn prompt(context: &Context, args: &JoinArgs, group: &GroupName) -> Option<String> {
-    (context.interactive && !args.line).then(|| format!("#{group}> "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_open_groups() {
-        assert_eq!(group("#general").unwrap().as_str(), "general");
-        for bad in ["general", "#", "#General", "@bob", "##a", ""] {
-            assert_eq!(group(bad).unwrap_err().exit, Exit::Usage, "{bad}");
-        }
     }
 }

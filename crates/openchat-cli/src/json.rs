@@ -4,8 +4,8 @@
 mod order;
 mod report;
 
-pub(crate) use order::{BadLine, Send, parse};
-pub(crate) use report::{change_word, message, report};
+pub(crate) use order::{BadLine, Order, Ordered, parse};
+pub(crate) use report::{ack, conversation, done, event, message, queued, report, unread};
 
 use crate::{fault::Fault, text};
 use serde::Serialize;
@@ -42,6 +42,7 @@ pub(crate) struct Enrolled<'a> {
     pub(crate) not_after: String,
     pub(crate) index: u64,
     pub(crate) new_key: bool,
+    pub(crate) prekeys: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +73,7 @@ pub(crate) struct Status<'a> {
 pub(crate) struct GroupStatus {
     pub(crate) target: String,
     pub(crate) epoch: u64,
+    pub(crate) waiting: u64,
 }
 
 /// An error, or a line of input that was not taken.

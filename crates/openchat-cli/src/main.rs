@@ -8,12 +8,18 @@ mod config;
 mod context;
 mod enroll;
 mod fault;
+mod group;
 mod identity;
 mod join;
 mod json;
+mod once;
 mod out;
+mod send;
+mod standing;
 mod status;
+mod target;
 mod text;
+mod wish;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -47,6 +53,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
     match command {
         Command::Enroll(args) => enroll::run(context, args),
         Command::Join(args) => join::run(context, &args),
+        Command::Send(args) => send::run(context, args),
+        Command::Group(args) => group::run(context, args),
         Command::Status => status::run(context),
         Command::Whoami => identity::whoami(context),
     }

@@ -7,7 +7,8 @@ use crate::{
     json, text,
 };
 use openchat_client::{
-    Identity, SessionError, Vault, device, dial::DialError, outside::now, probe, session,
+    Identity, SessionError, StoredConversation, Vault, device, dial::DialError, outside::now,
+    probe, session,
 };
 use openchat_wire::UnixMillis;
 use std::time::Duration;
@@ -44,16 +45,17 @@ fn standing(context: &Context, vault: &Vault, identity: &Identity) -> Result<Sta
     let stored = session::stored(vault, identity)
         .map_err(|error: SessionError| context.hints.session(&identity.server, &error))?;
     let server = runtime()?.block_on(probe::probe(identity)).map_err(device_fault)?;
-    let group = |group: &session::StoredGroup| json::GroupStatus {
-        target: group.target.clone(),
-        epoch: group.epoch.0,
+    let group = |stored: &StoredConversation| json::GroupStatus {
+        target: stored.summary.target.to_string(),
+        epoch: stored.summary.epoch.0,
+        waiting: stored.waiting,
     };
     Ok(Standing {
         serial: certificate.serial().to_string(),
         not_after: certificate.not_after(),
         days_left: days_between(now(), certificate.not_after()),
         server,
-        groups: stored.groups.iter().map(group).collect(),
+        groups: stored.conversations.iter().map(group).collect(),
         queued: stored.queued,
     })
 }
@@ -70,7 +72,13 @@ fn said(context: &Context, identity: &Identity, standing: &Standing) -> String {
         Err(error) => error.to_string(),
     };
     let mut lines = vec![said, format!("server {}  {server}", identity.server)];
-    let group = |group: &json::GroupStatus| format!("{}  epoch {}", group.target, group.epoch);
+    let group = |group: &json::GroupStatus| {
+        let waiting = match group.waiting {
+            0 => String::new(),
+            count => format!("  {count} waiting"),
+        };
+        format!("{}  epoch {}{waiting}", group.target, group.epoch)
+    };
     lines.extend(standing.groups.iter().map(group));
     lines.push(format!("{} queued", standing.queued));
     lines.join("\n")

@@ -43,7 +43,12 @@ fn usage_errors_are_2() {
         &["enroll"],
         &["enroll", "--name", "Bob"],
         &["enroll", "--name", "bob", "--invite", "openchat://x"],
-        &["join", "@bob"],
+        &["join", "bob"],
+        &["join", "#Ops"],
+        &["send", "@bob", " \n"],
+        &["group", "invite", "#ops"],
+        &["group", "role", "#ops", "bob", "king"],
+        &["group", "kick", "#ops", "Bob"],
         &["--config", "/nowhere.toml", "whoami"],
     ] {
         let ended = home.run(args);
@@ -57,7 +62,8 @@ fn with_json_an_error_is_the_last_line_of_stdout_and_stderr_is_empty() {
     let home = Home::new();
     for (args, code, exit) in [
         (&["--json", "nonsense"][..], "usage", 2),
-        (&["join", "@bob", "--json"], "usage", 2),
+        (&["join", "bob", "--json"], "usage", 2),
+        (&["group", "show", "ops", "--json"], "usage", 2),
         (&["enroll", "--json"], "usage", 2),
         (&["--json", "whoami"], "not-enrolled", 3),
         (&["whoami", "--json"], "not-enrolled", 3),
@@ -74,9 +80,16 @@ fn with_json_an_error_is_the_last_line_of_stdout_and_stderr_is_empty() {
 #[test]
 fn who_is_not_enrolled_is_told_how_and_nothing_is_made() {
     let home = Home::new();
-    for command in ["join", "status", "whoami"] {
-        let ended = home.run(&[command]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{command}");
+    for command in [
+        &["join"][..],
+        &["status"],
+        &["whoami"],
+        &["send", "@bob", "x"],
+        &["group", "list"],
+        &["group", "new", "ops"],
+    ] {
+        let ended = home.run(command);
+        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{command:?}");
         assert!(ended.stderr.contains("next: openchat enroll --name"), "{}", ended.stderr);
     }
     let named = home.run(&["whoami", "-P", "bob"]);
@@ -160,6 +173,95 @@ fn without_a_server_lines_are_queued_and_survive() {
 }
 
 #[test]
+fn without_a_server_a_message_is_queued_and_its_id_told() {
+    let home = Home::new();
+    home.enroll_bob(&ca(), &nowhere());
+    let ended = home.run_with(&["send", "@alice", "-"], b"two\nlines\n");
+    assert_eq!(ended.code, 8, "{}", ended.stderr);
+    let id = ended.stdout.trim_end();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    assert!(ended.stderr.contains("can't be reached") || ended.stderr.contains("not connected"));
+    assert!(ended.stderr.contains("1 message is stored"), "{}", ended.stderr);
+    assert!(home.run(&["status"]).stdout.contains("1 queued"));
+    let as_json = home.run(&["send", "@alice", "three", "--json"]);
+    assert_eq!((as_json.code, as_json.stderr.as_str()), (8, ""));
+    let first: serde_json::Value =
+        serde_json::from_str(as_json.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (first["type"].as_str(), as_json.json_error().0.as_str()),
+        (Some("queued"), "queued")
+    );
+}
+
+#[test]
+fn what_only_the_server_knows_is_not_guessed() {
+    // Each waits for the server as long as it may: side by side that takes no longer than one.
+    let asking = [
+        &["send", "#ops", "for a closed group, perhaps"][..],
+        &["group", "join", "#ops"],
+        &["group", "invite", "#ops", "carol"],
+        &["group", "new", "ops"],
+    ]
+    .map(|args| {
+        thread::spawn(move || {
+            let home = Home::new();
+            home.enroll_bob(&ca(), &nowhere());
+            let ended = home.run(args);
+            assert_eq!((ended.code, ended.stdout.as_str()), (4, ""), "{args:?}: {}", ended.stderr);
+            assert!(home.run(&["status"]).stdout.ends_with("0 queued\n"));
+        })
+    });
+    for thread in asking {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn conversations_are_listed_without_a_server() {
+    let home = Home::new();
+    home.enroll_bob(&ca(), &nowhere());
+    let none = home.run(&["group", "list"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    assert!(none.stderr.contains("Next: openchat join"), "{}", none.stderr);
+    assert_eq!(home.run(&["send", "@alice", "hi"]).code, 8);
+    let list = home.run(&["group", "list"]);
+    assert_eq!((list.code, list.stdout.as_str()), (0, "@alice\tdirect\tentering\t0\t0\n"));
+    let shown = home.run(&["group", "show", "@alice"]);
+    assert!(shown.stdout.starts_with("@alice  direct  entering"), "{}", shown.stdout);
+    let unknown = home.run(&["group", "show", "#ops", "--json"]);
+    assert_eq!((unknown.code, unknown.json_error().0.as_str()), (7, "no-such-conversation"));
+}
+
+#[test]
+fn a_text_that_does_not_fit_is_not_sent() {
+    let home = Home::new();
+    home.enroll_bob(&ca(), &nowhere());
+    let long = "x".repeat(16_001);
+    for ended in [
+        home.run(&["send", "@alice", &long, "--json"]),
+        home.run_with(&["send", "@alice", "--json"], format!("{long}\n").as_bytes()),
+    ] {
+        assert_eq!((ended.code, ended.json_error().0.as_str()), (1, "too-long"));
+    }
+    let binary = home.run_with(&["send", "@alice", "--json"], b"\xff");
+    assert_eq!((binary.code, binary.json_error().0.as_str()), (1, "not-utf8"));
+    assert!(home.run(&["status"]).stdout.ends_with("0 queued\n"));
+}
+
+#[test]
+fn commands_are_obeyed_and_an_unknown_one_is_never_sent() {
+    let home = Home::new();
+    home.enroll_bob(&ca(), &nowhere());
+    let lines = b"/help\n/qiut now\n/kick\n//etc\n/quit\nnever read\n";
+    let ended = home.run_with(&["join", "--commands"], lines);
+    assert_eq!(ended.code, 8, "{}", ended.stderr);
+    assert!(ended.stderr.contains("/role WHO admin|member"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean /quit?"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("next: /kick WHO"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 message is stored"), "{}", ended.stderr);
+}
+
+#[test]
 fn with_nothing_to_send_an_absent_server_is_4() {
     let home = Home::new();
     home.enroll_bob(&ca(), &nowhere());
@@ -224,9 +326,11 @@ fn a_server_of_another_ca_at_the_same_address_is_5_and_says_what_changed() {
     let joined = home.run_with(&["join"], b"secret plan\n");
     assert_trust_failure(&joined, &ours, &other);
     assert_trust_failure(&home.run(&["status"]), &ours, &other);
-    let as_json = home.run_with(&["join", "--json"], b"");
-    assert_eq!((as_json.code, as_json.stderr.as_str()), (5, ""));
-    assert_eq!(as_json.json_error().0, "another-ca");
+    for args in [&["join", "--json"][..], &["send", "@alice", "secret plan", "--json"]] {
+        let as_json = home.run_with(args, b"");
+        assert_eq!((as_json.code, as_json.stderr.as_str()), (5, ""));
+        assert_eq!(as_json.json_error().0, "another-ca");
+    }
 }
 
 fn assert_trust_failure(ended: &Ended, ours: &CertificateAuthority, other: &CertificateAuthority) {

@@ -42,6 +42,7 @@ pub async fn invitation(socket: &Path, name: &Name) -> Result<Invitation, AdminE
             invitation.parse().map_err(|error| AdminError::Failed(format!("{error}")))
         }
         Ok(AdminAnswer::Failed(why)) => Err(AdminError::Refused(why)),
+        Ok(_) => Err(AdminError::Failed("it answered something else".to_owned())),
         Err(AskError::Stream(error)) if error.kind() == ErrorKind::UnexpectedEof => {
             Err(AdminError::NotAllowed(socket.to_owned()))
         }

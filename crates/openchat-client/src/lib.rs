@@ -23,7 +23,7 @@ mod link;
 mod tls;
 
 pub use place::{PlaceError, Places, ProfileName};
-pub use session::{End, Front, Order, Report, Session, SessionError};
+pub use session::{Ask, End, Front, Report, Session, SessionError, StoredConversation, Until};
 pub use vault::{Identity, Survive, Vault, VaultError};
 
 /// What events, messages and members are, for front ends.

@@ -5,7 +5,13 @@
 //! So nothing leaves the device that it could forget, and a process that is killed at any point
 //! comes back to a state that it told the truth about.
 
+mod ask;
 mod drain;
+mod obey;
+mod stored;
+
+pub use ask::Ask;
+pub use stored::{Stored, StoredConversation, stored};
 
 use crate::{
     device::{self, DeviceError},
@@ -14,10 +20,14 @@ use crate::{
     outside::{OsRandom, now, os_random},
     vault::{Identity, Survive, Vault, VaultError},
 };
+use ask::Unanswered;
 use drain::Drain;
-use openchat_engine::{Command, Engine, Event, Input, LoadError, Snapshot};
-use openchat_wire::{Epoch, GroupId, GroupName, MessageId, Seq};
-use std::{io, time::Duration};
+use openchat_engine::{
+    ConversationKind, Engine, Event, Input, LoadError, MemberChange, Standing, StoredMessage,
+    Summary, Target,
+};
+use openchat_wire::{GroupId, Name, Seq};
+use std::{collections::BTreeSet, io, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -28,28 +38,25 @@ use tokio::{
 /// write is shared by all.
 const TURN: usize = 256;
 
+/// Stored messages shown at once.
+const PAGE: u32 = 500;
+
 /// Longest sleep. Deadlines are by the wall clock, which may be set while the process sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Shortest sleep: a deadline that stays in the past must not make the loop spin.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
-/// What a front end asks of the session. When all senders are gone no more will be asked: the
-/// session then waits until it has read its conversations to their end and everything it was given
-/// is acknowledged, and ends; or until waiting has no prospect.
-#[derive(Debug)]
-pub enum Order {
-    /// Take part in this open group.
-    Open(GroupName),
-    /// Send a text to it.
-    Send {
-        /// The group.
-        group: GroupName,
-        /// Names the message; drawn by the front end, so that it knows its acknowledgement.
-        id: MessageId,
-        /// At most `MAX_TEXT` bytes.
-        text: String,
-    },
+/// When a session ends of which no more will be asked: all senders of its orders are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The conversations that were opened are read to their end, all orders are answered, and all
+    /// messages are acknowledged, also those that earlier sessions left.
+    Sent,
+    /// All that was ordered in this session is answered or acknowledged.
+    Answered,
+    /// The relay has this device's prekeys, so that others can write to it first.
+    Reachable,
 }
 
 /// What the session tells a front end.
@@ -57,6 +64,8 @@ pub enum Order {
 pub enum Report {
     /// The engine's news.
     Event(Event),
+    /// How a conversation stands, because it was asked for.
+    Standing(Summary),
     /// The server has accepted this device and answers.
     Online,
     /// There is no connection, or none any more.
@@ -70,8 +79,16 @@ pub enum Report {
 
 /// Whoever shows reports to a person or a program.
 pub trait Front {
+    /// A conversation was opened: from now on it is shown. What of it waits follows at once.
+    fn opened(&mut self, target: &str);
+
     /// Whether messages of this conversation are shown here. Others are left for another time.
     fn shows(&self, target: &str) -> bool;
+
+    /// Whether there is nothing left to show: the session then ends.
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// Shows a turn's reports, in order. What was shown is out of this process's hands when this
     /// returns.
@@ -114,48 +131,27 @@ pub enum SessionError {
 pub struct End {
     /// Messages that are stored and not acknowledged yet.
     pub queued: usize,
+    /// Whether all that [`Until`] names was reached.
+    pub done: bool,
+    /// Messages that are not stored, because it was never learned whether there is such a group.
+    pub lost: usize,
     /// Whether it was told to stop.
     pub stopped: bool,
-    /// Whether a conversation that is shown was read to its end at least once.
-    pub ready: bool,
-    /// Whether a conversation was stopped for good by an alarm.
+    /// Whether an alarm has stopped a conversation that is shown.
     pub halted: bool,
     /// Why there was no connection at the end, if there was none.
     pub offline: Option<DialError>,
 }
 
-/// What is stored of the conversations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The groups.
-    pub groups: Vec<StoredGroup>,
-    /// Messages that are not acknowledged yet.
-    pub queued: usize,
-}
-
-/// A group as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredGroup {
-    /// As people write it: `#general`.
-    pub target: String,
-    /// Its epoch.
-    pub epoch: Epoch,
-}
-
-/// Reads how things stand, also while a session is open elsewhere.
-///
-/// # Errors
-/// [`SessionError`]
-pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError> {
-    let engine = load(vault, identity)?;
-    let group =
-        |(name, epoch): (&GroupName, Epoch)| StoredGroup { target: format!("#{name}"), epoch };
-    Ok(Stored { groups: engine.groups().map(group).collect(), queued: engine.queued() })
-}
-
-fn load(vault: &Vault, identity: &Identity) -> Result<Engine, SessionError> {
-    let snapshot = Snapshot { records: vault.records()? };
-    Ok(Engine::new(device::device(identity)?, snapshot)?)
+/// How far what is shown was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// No conversation was opened.
+    Nothing,
+    /// One was; none was read to its end yet.
+    Opened,
+    /// One was read to its end at least once.
+    Ready,
 }
 
 /// An open session.
@@ -167,9 +163,19 @@ pub struct Session {
     outgoing: Option<Outgoing>,
     /// Whether the relay has said anything on this connection.
     online: bool,
-    /// Whether a conversation that is shown was read to its end yet.
-    ready: bool,
+    reading: Reading,
+    /// Conversations that were opened in this turn.
+    opening: Vec<Target>,
+    /// What was asked about groups that nobody knows yet whether this device knows them.
+    held: Vec<Ask>,
+    /// Conversations that were read to their ends on this connection.
+    live: BTreeSet<String>,
+    /// Conversations that this device had a seat in, or came into, as far as it was told.
+    seated: BTreeSet<String>,
+    me: Name,
     reports: Vec<Report>,
+    unanswered: Unanswered,
+    until: Until,
     drain: Drain,
     stopped: bool,
     /// Why there is no connection, if there was none the last time.
@@ -184,18 +190,27 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`]
-    pub fn open(vault: Vault, identity: &Identity) -> Result<Self, SessionError> {
-        let engine = load(&vault, identity)?;
+    pub fn open(vault: Vault, identity: &Identity, until: Until) -> Result<Self, SessionError> {
+        let engine = stored::load(&vault, identity)?;
         let link = Link::start(device::dialer(identity)?);
+        let is_seated = |summary: &Summary| summary.standing == Standing::Member;
+        let seated = engine.conversations().filter(is_seated);
         Ok(Self {
+            seated: seated.map(|summary| summary.target.to_string()).collect(),
+            live: BTreeSet::new(),
+            me: identity.name.clone(),
             vault,
             engine,
             link,
             outgoing: None,
             online: false,
-            ready: false,
+            reading: Reading::Nothing,
+            opening: Vec::new(),
+            held: Vec::new(),
             reports: Vec::new(),
-            drain: Drain::default(),
+            unanswered: Unanswered::default(),
+            until,
+            drain: Drain::new(until),
             stopped: false,
             offline: None,
             failed: None,
@@ -203,7 +218,7 @@ impl Session {
         })
     }
 
-    /// Runs until all is done that was ordered, or `stop` is notified, or an error. What is queued
+    /// Runs until all is done that [`Until`] names, or `stop` is notified, or an error. What is queued
     /// then stays in the vault for the next time.
     ///
     /// It may be dropped at any point, as a killed process would be, without losing anything.
@@ -212,41 +227,61 @@ impl Session {
     /// [`SessionError`]
     pub async fn run(
         mut self,
-        mut orders: mpsc::Receiver<Order>,
+        mut orders: mpsc::Receiver<Ask>,
         stop: &Notify,
         front: &mut impl Front,
     ) -> Result<End, SessionError> {
-        while !self.ended() {
+        while !self.ended() && !front.is_over() {
             self.gather(&mut orders, stop).await;
+            self.take_held();
             self.settle(front)?;
         }
+        let done = self.is_done();
+        let halted = self.halted(front);
         drop(self.outgoing.take());
         self.link.close().await;
         match self.failed {
             Some(error) => Err(SessionError::Dial(error)),
             None => Ok(End {
                 queued: self.engine.queued(),
+                done,
+                lost: self.held.iter().filter(|ask| matches!(ask, Ask::Send { .. })).count(),
                 stopped: self.stopped,
-                ready: self.ready,
-                halted: self.engine.is_halted(),
+                halted,
                 offline: self.offline,
             }),
         }
     }
 
     fn ended(&self) -> bool {
-        let done = self.ready && self.engine.queued() == 0;
-        self.stopped || self.failed.is_some() || self.drain.is_over(done, Instant::now())
+        let over = self.drain.is_over(self.is_done(), Instant::now());
+        self.stopped || self.failed.is_some() || over
+    }
+
+    fn is_done(&self) -> bool {
+        let read = self.reading != Reading::Opened;
+        match self.until {
+            Until::Sent => read && self.engine.queued() == 0 && self.unanswered.is_empty(),
+            Until::Answered => self.unanswered.is_empty(),
+            Until::Reachable => self.engine.is_settled(),
+        }
+    }
+
+    /// Whether an alarm has stopped a conversation that is shown.
+    fn halted(&self, front: &impl Front) -> bool {
+        let halted = |summary: &Summary| summary.standing == Standing::Halted;
+        let mut halted = self.engine.conversations().filter(halted);
+        halted.any(|summary| front.shows(&summary.target.to_string()))
     }
 
     /// Waits for something to do and hands it to the engine, with all that came at the same time.
-    async fn gather(&mut self, orders: &mut mpsc::Receiver<Order>, stop: &Notify) {
+    async fn gather(&mut self, orders: &mut mpsc::Receiver<Ask>, stop: &Notify) {
         // Let the connection's task run first: a turn then takes all that the socket holds.
         tokio::task::yield_now().await;
         let pause = self.pause();
         tokio::select! {
             Some(event) = self.link.next() => { self.take_event(event); }
-            order = orders.recv(), if !self.drain.begun() => self.take_order(order),
+            order = orders.recv(), if !self.drain.begun() => self.take_ask(order),
             () = stop.notified() => self.stopped = true,
             () = tokio::time::sleep(pause) => {}
         }
@@ -261,10 +296,10 @@ impl Session {
     }
 
     /// Takes what is there already and says how many inputs it was; nothing if nothing is there.
-    fn take_waiting(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<usize> {
+    fn take_waiting(&mut self, orders: &mut mpsc::Receiver<Ask>) -> Option<usize> {
         let event = self.link.try_next().map(|event| self.take_event(event));
-        let order = orders.try_recv().ok().map(|order| self.take_order(Some(order)));
-        event.or(order.map(|()| 1))
+        let ask = orders.try_recv().ok().map(|ask| self.take_ask(Some(ask)));
+        event.or(ask.map(|()| 1))
     }
 
     /// Until the next deadline of the engine's, or the drain's patience.
@@ -313,25 +348,16 @@ impl Session {
             self.drain.progress();
         }
         // Reading a long history, or waiting for one's turn to join, is progress.
-        if !self.ready {
+        if self.reading != Reading::Ready {
             self.drain.progress();
         }
     }
 
     fn disconnected(&mut self) {
         self.online = false;
+        self.live.clear();
         if self.outgoing.take().is_some() {
             self.decide(Input::Disconnected);
-        }
-    }
-
-    fn take_order(&mut self, order: Option<Order>) {
-        match order {
-            Some(Order::Open(group)) => self.decide(Input::Command(Command::Open { group })),
-            Some(Order::Send { group, id, text }) => {
-                self.decide(Input::Command(Command::Send { group, id, text }));
-            }
-            None => self.drain.begin(),
         }
     }
 
@@ -342,6 +368,9 @@ impl Session {
     /// Makes the engine's decisions real: on the disk, then to the relay, then to the person.
     fn settle(&mut self, front: &mut impl Front) -> Result<(), SessionError> {
         let output = self.engine.take_output();
+        for target in std::mem::take(&mut self.opening) {
+            self.show_waiting(&target, front)?;
+        }
         let survive = if output.lasting { Survive::PowerCut } else { Survive::Kill };
         self.vault.apply(&output.changes, survive)?;
         if let Some(outgoing) = &self.outgoing {
@@ -351,13 +380,97 @@ impl Session {
         if self.reports.is_empty() {
             return Ok(());
         }
-        self.ready |= self.reports.iter().any(|report| is_ready(report, front));
+        self.note_ready(front);
+        let open = self.unanswered.settle(&mut self.reports);
+        if self.reports.iter().any(|report| is_ready(report, front)) {
+            self.reading = Reading::Ready;
+        }
         self.drain.watch(&self.reports);
-        let queued = self.engine.queued();
-        front.show(&self.reports).map_err(|cause| SessionError::Front { cause, queued })?;
-        self.vault.mark_shown(&shown(&self.reports, front))?;
-        self.reports.clear();
+        let reports = std::mem::take(&mut self.reports);
+        self.show(&reports, front)?;
+        for target in open.iter().filter_map(|target| target.parse::<Target>().ok()) {
+            self.show_waiting(&target, front)?;
+            // Who is in is told once more, now that it is shown.
+            self.tell_ready(&target);
+        }
+        // Nothing may come for a while that would bring this to the person.
+        if self.reports.is_empty() { Ok(()) } else { self.settle(front) }
+    }
+
+    /// Takes note of conversations that were read to their ends, or ended. Into some of them this
+    /// device was put by somebody else, which the engine tells by this alone.
+    fn note_ready(&mut self, front: &impl Front) {
+        let mut ready = Vec::new();
+        for report in &self.reports {
+            match report {
+                Report::Event(Event::Ready { target, .. }) => ready.push(target.clone()),
+                Report::Event(Event::Gone { target, .. }) => {
+                    self.seated.remove(target);
+                    self.live.remove(target);
+                }
+                _ => {}
+            }
+        }
+        for target in ready {
+            self.live.insert(target.clone());
+            let is_new = self.seated.insert(target.clone());
+            if is_new && !front.shows(&target) && !self.unanswered.opens_any() {
+                self.reports.extend(self.added(target));
+            }
+        }
+    }
+
+    fn added(&self, target: String) -> Option<Report> {
+        let summary = self.find(&target.parse().ok()?)?;
+        let by = summary.inviter.filter(|_| summary.kind != ConversationKind::Direct)?;
+        Some(Report::Event(Event::Member {
+            target,
+            name: self.me.clone(),
+            change: MemberChange::Added,
+            by: Some(by),
+            epoch: summary.epoch,
+            count: u32::try_from(summary.members.len()).unwrap_or(u32::MAX),
+        }))
+    }
+
+    /// Tells who is in, if it was read to its end.
+    fn tell_ready(&mut self, target: &Target) {
+        if let Some(Summary { target, epoch, members, .. }) = self.find(target) {
+            let target = target.to_string();
+            if self.live.contains(&target) {
+                self.reports.push(Report::Event(Event::Ready { target, epoch, members }));
+            }
+        }
+    }
+
+    /// Opens a conversation: first what waits in the vault, which this turn's news follow.
+    fn show_waiting(
+        &mut self,
+        target: &Target,
+        front: &mut impl Front,
+    ) -> Result<(), SessionError> {
+        let found = self.find(target);
+        let called = found.as_ref().map_or(target, |summary| &summary.target).to_string();
+        if self.reading == Reading::Nothing {
+            self.reading = Reading::Opened;
+        }
+        front.opened(&called);
+        let Some(group) = found.and_then(|summary| summary.group) else { return Ok(()) };
+        while front.shows(&called) {
+            let messages = self.vault.unshown(&group, PAGE)?;
+            let Some(last) = messages.last().map(|message| message.seq) else { break };
+            let named = |message| StoredMessage { target: called.clone(), ..message };
+            let reports = messages.into_iter().map(named).map(Event::Message).map(Report::Event);
+            self.show(&reports.collect::<Vec<_>>(), front)?;
+            self.vault.mark_shown(&[(group, last)])?;
+        }
         Ok(())
+    }
+
+    fn show(&mut self, reports: &[Report], front: &mut impl Front) -> Result<(), SessionError> {
+        let queued = self.engine.queued();
+        front.show(reports).map_err(|cause| SessionError::Front { cause, queued })?;
+        Ok(self.vault.mark_shown(&shown(reports, front))?)
     }
 }
 

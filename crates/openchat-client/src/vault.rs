@@ -44,6 +44,14 @@ pub enum VaultError {
         /// The newest known one.
         known: i64,
     },
+    /// Written by an earlier version of this program, whose protocol is no longer spoken.
+    #[error("the vault has format {found} of an earlier openchat, this one reads {known}")]
+    Older {
+        /// Its format.
+        found: i64,
+        /// The one that is read.
+        known: i64,
+    },
     /// A value in it is not what this program writes.
     #[error("the vault is damaged: {0}")]
     Damaged(&'static str),

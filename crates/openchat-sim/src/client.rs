@@ -11,10 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// The group that every test's people meet in.
-const GROUP: &str = "#general";
-
-/// One process of one person, in `#general`. What it printed is kept in order.
+/// One process of one person, in one or more conversations. What it printed is kept in order.
 #[derive(Debug)]
 pub struct Client {
     name: String,
@@ -23,16 +20,17 @@ pub struct Client {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     seen: Vec<Value>,
+    orders: usize,
 }
 
 impl Client {
-    pub(crate) fn start(person: &Person) -> Self {
+    pub(crate) fn start(person: &Person, target: &str) -> Self {
         let trace = person.home().join("trace");
         std::fs::create_dir_all(person.home()).expect("a home");
         let stderr = OpenOptions::new().create(true).append(true).open(&trace).expect("a trace");
         let mut process = person
             .command()
-            .args(["join", GROUP, "--json"])
+            .args(["join", target, "--json"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -41,7 +39,7 @@ impl Client {
         let stdin = process.stdin.take();
         let lines = lines(process.stdout.take().expect("stdout is piped"));
         let (name, process) = (person.name().to_owned(), Some(process));
-        Self { name, trace, process, stdin, lines, seen: Vec::new() }
+        Self { name, trace, process, stdin, lines, seen: Vec::new(), orders: 0 }
     }
 
     /// Types one message; `reference` comes back in its `ack`.
@@ -49,7 +47,14 @@ impl Client {
     /// # Panics
     /// If the process no longer reads.
     pub fn send(&mut self, reference: &str, text: &str) {
-        let line = json!({"type": "send", "text": text, "ref": reference});
+        self.order(&json!({"type": "send", "text": text, "ref": reference}));
+    }
+
+    /// Types one object.
+    ///
+    /// # Panics
+    /// If the process no longer reads.
+    pub fn order(&mut self, line: &Value) {
         let stdin = self.stdin.as_mut().expect("its stdin is open");
         writeln!(stdin, "{line}").unwrap_or_else(|e| self.fail(&format!("could not send: {e}")));
     }
@@ -100,6 +105,53 @@ impl Client {
         self.until("that ack", |event| event["type"] == "ack" && event["ref"] == reference)
     }
 
+    /// Types one object and reads until its `done` came; gives that.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn obey(&mut self, mut order: Value) -> Value {
+        self.orders += 1;
+        let reference = format!("order {}", self.orders);
+        order["ref"] = reference.clone().into();
+        self.order(&order);
+        let answer = self.until("an answer", |event| {
+            event["ref"] == *reference && (event["type"] == "done" || event["type"] == "error")
+        });
+        if answer["type"] == "error" {
+            self.fail(&format!("{order}: {answer}"));
+        }
+        answer
+    }
+
+    /// Reads until a `member` event says this; one already read counts too.
+    ///
+    /// # Panics
+    /// If none does.
+    pub fn change(&mut self, who: &str, change: &str) -> Value {
+        self.until(&format!("{who} {change}"), |event| {
+            event["type"] == "member" && event["who"] == who && event["change"] == change
+        })
+    }
+
+    /// Reads until an event of this type came; one already read counts too.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn event(&mut self, kind: &str) -> Value {
+        self.until(kind, |event| event["type"] == kind)
+    }
+
+    /// Waits until it ends by itself, and gives its exit code (`None`: a signal ended it).
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn ended(&mut self) -> Option<i32> {
+        let process = self.process.take().expect("it is running");
+        let code = wait(process).code();
+        self.settle(PATIENCE);
+        code
+    }
+
     /// Reads until at least `count` events of this type came.
     ///
     /// # Panics
@@ -148,10 +200,7 @@ impl Client {
     /// If it does not end.
     pub fn finish(&mut self) -> Option<i32> {
         drop(self.stdin.take());
-        let process = self.process.take().expect("it is running");
-        let code = wait(process).code();
-        self.settle(PATIENCE);
-        code
+        self.ended()
     }
 
     /// The first event, among those read or to be read, that matches.

@@ -2,6 +2,7 @@
 
 use openchat_crypto::sha256;
 use openchat_roster::LogEntry;
+use openchat_wire::relay::InboxEntry;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -24,6 +25,8 @@ impl Entry {
             Ok(LogEntry::Commit(_)) => "commit",
             Ok(LogEntry::Message(_)) => "message",
             Ok(LogEntry::Notice(_)) => "notice",
+            Ok(LogEntry::Leave(_)) => "leave",
+            Err(_) if InboxEntry::decode(&self.bytes).is_ok() => "letter",
             Err(_) => "unreadable",
         }
     }

@@ -10,6 +10,7 @@
 mod client;
 mod command;
 mod database;
+mod lines;
 mod person;
 mod search;
 mod server;
@@ -17,8 +18,9 @@ mod server;
 pub use client::Client;
 pub use command::{program, run};
 pub use database::{Entry, entries};
+pub use lines::Lines;
 pub use person::Person;
-pub use search::{files_below, files_with, group_secrets, identity_keys};
+pub use search::{files_below, files_with, forget_groups, group_secrets, identity_keys};
 pub use server::Server;
 
 use std::path::PathBuf;

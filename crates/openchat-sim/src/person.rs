@@ -1,6 +1,7 @@
 //! Somebody with a home of their own.
 
-use crate::{Client, Server, program};
+use crate::{Client, Server, files_below, program};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,6 +45,52 @@ impl Person {
     /// Runs `openchat join '#general' --json`.
     #[must_use]
     pub fn join(&self) -> Client {
-        Client::start(self)
+        self.open("#general")
+    }
+
+    /// Runs `openchat join TARGET --json`.
+    #[must_use]
+    pub fn open(&self, target: &str) -> Client {
+        Client::start(self, target)
+    }
+
+    /// Runs `openchat ARGS --json` to its end, which has to be 0; gives the objects that it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[expect(clippy::must_use_candidate, reason = "many are run for what they do")]
+    pub fn run(&self, args: &[&str]) -> Vec<Value> {
+        let (code, objects) = self.try_to(args);
+        assert_eq!(code, Some(0), "{}: {args:?}: {objects:?}", self.name);
+        objects
+    }
+
+    /// Runs `openchat ARGS --json` to its end; gives its exit code and the objects that it printed.
+    ///
+    /// # Panics
+    /// If what it printed are no objects, or anything is on stderr.
+    #[must_use]
+    pub fn try_to(&self, args: &[&str]) -> (Option<i32>, Vec<Value>) {
+        let output = self.command().args(args).arg("--json").output().expect("openchat");
+        let (stdout, stderr) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+        assert!(stderr.is_empty(), "{}: {args:?}: {stderr}", self.name);
+        let lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let objects = lines.map(|line| serde_json::from_slice(line).expect("an object"));
+        (output.status.code(), objects.collect())
+    }
+
+    /// The same person with a copy of all files, as a backup or a cloned disk has them.
+    ///
+    /// # Panics
+    /// If they can't be copied.
+    #[must_use]
+    pub fn copied_to(&self, home: &str) -> Self {
+        let place = self.home.parent().expect("a place").join(home);
+        for file in files_below(&self.home) {
+            let to = place.join(file.strip_prefix(&self.home).expect("below"));
+            std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+            std::fs::copy(&file, &to).expect("a copy");
+        }
+        Self { home: place, ..self.clone() }
     }
 }

@@ -7,11 +7,24 @@ use std::path::{Path, PathBuf};
 /// How PKCS#8 introduces the 32 bytes of a P-256 private key (RFC 5915: version 1, octet string).
 const KEY_FOLLOWS: [u8; 5] = [0x02, 0x01, 0x01, 0x04, 0x20];
 
-/// Kind of the vault's record that ends with leaf, init, hedge and external secret of a group.
-const GROUP_SECRETS: u8 = 3;
+/// Kind of the vault's records that hold a group's secrets. The first byte of their keys says which:
+/// [`SECRETS`], [`NODE`] or [`RATCHET`].
+const GROUP_STATE: u8 = 14;
 
-/// Kind of the vault's record that ends with a message ratchet's secret.
-const RATCHETS: u8 = 4;
+/// Leaf, init, hedge and external secret, at the end of the record.
+const SECRETS: u8 = 0;
+
+/// A secret of an epoch's secret tree.
+const NODE: u8 = 3;
+
+/// A sender's ratchet, whose secret is at the end of the record.
+const RATCHET: u8 = 4;
+
+/// Kind of the vault's records that begin with the private part of a prekey.
+const PREKEYS: u8 = 15;
+
+/// Bytes of a secret.
+const SECRET: usize = 32;
 
 /// All regular files below a folder.
 ///
@@ -55,33 +68,58 @@ pub fn identity_keys(person: &Person) -> Vec<Vec<u8>> {
 }
 
 /// Secrets of a person's groups, from the vault: leaf, init, hedge and external secret of each
-/// group's last good epoch, and a message ratchet of each epoch kept.
+/// group's last good epoch, what its epochs' message keys come from, and the prekeys' private parts.
 ///
 /// # Panics
 /// If the vault can't be read, or a record is shorter than its secrets.
 #[must_use]
 pub fn group_secrets(person: &Person) -> Vec<Vec<u8>> {
-    let files = files_below(person.home());
-    let vaults = files.iter().filter(|file| file.ends_with("vault.db"));
-    vaults.flat_map(|vault| secrets_in(vault)).collect()
+    vaults(person).iter().flat_map(|vault| secrets_in(&open(vault))).collect()
 }
 
-fn secrets_in(vault: &Path) -> Vec<Vec<u8>> {
-    let database = Connection::open_with_flags(vault, OpenFlags::SQLITE_OPEN_READ_WRITE);
-    let database = database.expect("a vault");
-    let last_of = |kind: u8, bytes: usize| {
-        let mut records =
-            database.prepare("SELECT value FROM records WHERE kind = ?1").expect("a table");
-        let values = records.query_map([kind], |row| row.get::<_, Vec<u8>>(0)).expect("records");
-        let values = values.map(|value| value.expect("bytes"));
-        values
-            .flat_map(|value| {
-                let secrets = &value[value.len().checked_sub(bytes).expect("secrets")..];
-                secrets.chunks(32).map(<[u8]>::to_vec).collect::<Vec<_>>()
-            })
-            .collect::<Vec<_>>()
-    };
-    [last_of(GROUP_SECRETS, 4 * 32), last_of(RATCHETS, 32)].concat()
+/// Takes from a person's vault all that is known of the groups but that they exist and what they
+/// are called, as a damaged disk might.
+///
+/// # Panics
+/// If the vault can't be changed.
+pub fn forget_groups(person: &Person) {
+    for vault in vaults(person) {
+        let forgotten = open(&vault).execute("DELETE FROM records WHERE grp != zeroblob(32)", []);
+        assert_ne!(forgotten.expect("records"), 0, "{} has groups", person.name());
+    }
+}
+
+fn vaults(person: &Person) -> Vec<PathBuf> {
+    let mut files = files_below(person.home());
+    files.retain(|file| file.ends_with("vault.db"));
+    files
+}
+
+fn open(vault: &Path) -> Connection {
+    Connection::open_with_flags(vault, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("a vault")
+}
+
+fn secrets_in(vault: &Connection) -> Vec<Vec<u8>> {
+    let mut records = vault
+        .prepare("SELECT kind, sub, value FROM records WHERE kind IN (?1, ?2)")
+        .expect("a table");
+    let rows = records
+        .query_map([GROUP_STATE, PREKEYS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .expect("records");
+    rows.flat_map(|row: rusqlite::Result<(u8, Vec<u8>, Vec<u8>)>| {
+        let (kind, sub, value) = row.expect("a record");
+        let last = |count: usize| {
+            value[value.len().checked_sub(count * SECRET).expect("secrets")..].to_vec()
+        };
+        let secrets = match (kind, sub.first()) {
+            (PREKEYS, _) => value[..SECRET].to_vec(),
+            (_, Some(&SECRETS)) => last(4),
+            (_, Some(&(NODE | RATCHET))) => last(1),
+            _ => Vec::new(),
+        };
+        secrets.chunks(SECRET).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn keys_in(bytes: &[u8]) -> Vec<Vec<u8>> {

@@ -70,6 +70,15 @@ impl Server {
         &self.address
     }
 
+    /// The running server's process.
+    ///
+    /// # Panics
+    /// If it is not running.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the server is running").id()
+    }
+
     /// Processor time that the running server has used, from `/proc`.
     ///
     /// # Panics

@@ -24,7 +24,7 @@ fn checks(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let is_check = |word: &&str| {
         let (letter, digits) = word.split_at_checked(1).unwrap_or(("", ""));
-        "BCEFHKMNPQRT".contains(letter)
+        "BCEFHKMNPQRTW".contains(letter)
             && !digits.is_empty()
             && digits.len() <= 2
             && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -101,4 +101,29 @@ fn links_between_documents_lead_somewhere() {
             assert!(path.exists(), "{} links to {target}", document.display());
         }
     }
+}
+
+/// The parts of the sources that are tests: whole files below `tests`, and what follows the first
+/// `cfg(test)` of others.
+fn tests() -> String {
+    let mut all = String::new();
+    for path in sources() {
+        let text = read(&path);
+        let is_whole = path.components().any(|part| part.as_os_str() == "tests")
+            || path.file_name().is_some_and(|name| name == "tests.rs");
+        let from = if is_whole { Some(0) } else { text.find("#[cfg(test)]") };
+        all.extend(from.and_then(|from| text.get(from..)));
+    }
+    all
+}
+
+#[test]
+fn every_check_of_the_protocol_has_a_test_that_names_it() {
+    let tests = tests();
+    let mut named = checks(&tests);
+    // In names of functions: `fn c7_signed_by_another`.
+    let functions = tests.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+    named.extend(functions.flat_map(|name| checks(&name.replace('_', " ").to_uppercase())));
+    let missing: Vec<_> = defined().into_iter().filter(|check| !named.contains(check)).collect();
+    assert!(missing.is_empty(), "without a test: {missing:?}");
 }

@@ -24,9 +24,24 @@ const LAYERS: &[(&str, &[&str])] = &[
         "openchat-engine",
         &["openchat-wire", "openchat-crypto", "openchat-pki", "openchat-roster", "openchat-group"],
     ),
+    (
+        "openchat-fuzz",
+        &[
+            "openchat-wire",
+            "openchat-crypto",
+            "openchat-pki",
+            "openchat-roster",
+            "openchat-group",
+            RELAY,
+            "openchat-engine",
+        ],
+    ),
     ("openchat-client", &["openchat-wire", "openchat-crypto", "openchat-pki", "openchat-engine"]),
     ("openchat-cli", &["openchat-wire", "openchat-client"]),
-    (SIM, &["openchat-wire", "openchat-crypto", "openchat-roster"]),
+    (
+        SIM,
+        &["openchat-wire", "openchat-crypto", "openchat-pki", "openchat-roster", "openchat-group"],
+    ),
 ];
 
 const RELAY: &str = "openchat-relay";
@@ -76,13 +91,14 @@ const RESERVED: &[Reserved] = &[
         packages: &["p256", "hkdf", "hmac", "fernet", "ecdsa", "elliptic-curve", "aes", "cbc"],
         by: &["openchat-crypto"],
     },
+    Reserved { packages: &["aws-lc-rs", "aws-lc-sys"], by: &["openchat-crypto"] },
     // ct-merkle's trees are generic over a digest, and whoever makes one has to name its type.
     Reserved { packages: &["sha2"], by: &["openchat-crypto", "openchat-pki"] },
     Reserved { packages: &["rcgen", "x509-parser", "ct-merkle"], by: &["openchat-pki"] },
     Reserved { packages: &["postcard"], by: &["openchat-wire"] },
     Reserved {
         packages: &["rustls", "tokio-rustls", "tokio", "getrandom"],
-        by: &["openchat-server", "openchat-client", "openchat-cli"],
+        by: &["openchat-server", "openchat-client", "openchat-cli", SIM],
     },
     Reserved { packages: &["anyhow", "clap"], by: &["openchat-server", "openchat-cli"] },
     Reserved {

@@ -1,9 +1,12 @@
 //! From bytes on stdin to orders: lines of bounded length, each a message, a command or a mistake.
 
-use super::screen::Shared;
-use crate::json::{self, Reference};
-use openchat_client::{Order, outside};
-use openchat_wire::{GroupName, limits::MAX_TEXT};
+use super::shared::Shared;
+use crate::{
+    json::{self, Ordered, Reference},
+    wish::{self, HELP, Slash, What, Wish},
+};
+use openchat_client::{Ask, engine::Target, outside};
+use openchat_wire::limits::MAX_TEXT;
 use std::{
     io::{self, BufRead},
     sync::Arc,
@@ -32,7 +35,8 @@ pub(crate) enum Grammar {
 /// What a line asks for.
 #[derive(Debug, PartialEq)]
 enum Action {
-    Send(json::Send),
+    Send { target: Option<Target>, text: String, reference: Option<Reference> },
+    Wish { wish: Wish, reference: Option<Reference> },
     Nothing,
     Quit,
     Help,
@@ -44,31 +48,28 @@ enum Action {
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) hint: &'static str,
+    pub(crate) hint: String,
     pub(crate) reference: Option<Reference>,
 }
-
-const HELP: &str = "/help  this\n/quit  wait for what is queued, and leave\n//text sends /text\nCtrl-R shows again what you have typed\n";
 
 /// Reads stdin and orders what it says.
 pub(crate) struct Reader {
     pub(crate) grammar: Grammar,
     /// Lines come from a terminal, which cuts them at [`TERMINAL_LINE`].
     pub(crate) terminal: bool,
-    pub(crate) group: GroupName,
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Reader {
     /// Reads to the end, to `/quit`, or until the session has ended.
-    pub(crate) fn run(self, mut stdin: impl BufRead, orders: &mpsc::Sender<Order>) {
+    pub(crate) fn run(self, mut stdin: impl BufRead, asks: &mpsc::Sender<Ask>) {
         self.shared.prompt();
         loop {
             let go_on = match next_line(&mut stdin) {
                 Ok(Some(line)) if self.terminal && line.length >= TERMINAL_LINE => {
-                    self.act(cut_by_terminal(), orders)
+                    self.act(cut_by_terminal(), asks)
                 }
-                Ok(Some(line)) => self.act(interpret(&line, self.grammar), orders),
+                Ok(Some(line)) => self.act(interpret(&line, self.grammar), asks),
                 Ok(None) => false,
                 Err(error) => {
                     self.shared.refuse(self.grammar == Grammar::Json, &unreadable(&error));
@@ -82,7 +83,7 @@ impl Reader {
         }
     }
 
-    fn act(&self, action: Action, orders: &mpsc::Sender<Order>) -> bool {
+    fn act(&self, action: Action, asks: &mpsc::Sender<Ask>) -> bool {
         match action {
             Action::Nothing => true,
             Action::Quit => false,
@@ -94,15 +95,27 @@ impl Reader {
                 self.shared.refuse(self.grammar == Grammar::Json, &refusal);
                 true
             }
-            Action::Send(send) => {
-                let id = outside::message_id();
-                if let Some(reference) = send.reference {
-                    self.shared.remember(id, reference);
+            Action::Send { target, text, reference } => {
+                let (target, id) = (self.meant(target), outside::message_id());
+                if let Some(reference) = reference {
+                    self.shared.answers().name(id, reference);
                 }
-                let order = Order::Send { group: self.group.clone(), id, text: send.text };
-                orders.blocking_send(order).is_ok()
+                asks.blocking_send(Ask::Send { target, id, text }).is_ok()
+            }
+            Action::Wish { wish: Wish { target, what }, reference } => {
+                let target = self.meant(target);
+                if what == What::Join {
+                    self.shared.turn_to(target.clone());
+                }
+                let first = self.shared.answers().expect(&what, reference);
+                what.ask(target, first).into_iter().all(|ask| asks.blocking_send(ask).is_ok())
             }
         }
+    }
+
+    /// The conversation that a line is about: the one that was opened last, if none is named.
+    fn meant(&self, named: Option<Target>) -> Target {
+        named.unwrap_or_else(|| self.shared.current())
     }
 }
 
@@ -113,7 +126,7 @@ fn cut_by_terminal() -> Action {
 
 fn unreadable(error: &io::Error) -> Refusal {
     let message = format!("stdin can't be read: {error}");
-    Refusal { code: "input", message, hint: "openchat join", reference: None }
+    Refusal { code: "input", message, hint: "openchat join".to_owned(), reference: None }
 }
 
 /// A line without its end, and how long it was in full.
@@ -160,42 +173,44 @@ fn interpret(line: &Line, grammar: Grammar) -> Action {
         _ if text.trim().is_empty() => Action::Nothing,
         (Grammar::Json, _) => object(text),
         (Grammar::LinesAndCommands, Some(rest)) => command(rest),
-        _ => send(json::Send { text: text.to_owned(), reference: None }),
+        _ => send(None, text.to_owned(), None),
     }
 }
 
 fn object(text: &str) -> Action {
-    match json::parse(text) {
-        Ok(object) if object.text.trim().is_empty() => {
-            let hint = "put something into \"text\"";
-            refuse("empty", "\"text\" is blank".to_owned(), hint, object.reference)
-        }
-        Ok(object) => send(object),
+    let json::Order { what, reference } = match json::parse(text) {
+        Ok(order) => order,
         Err(json::BadLine { message, reference }) => {
             let hint = r#"write {"type":"send","text":"…","ref":"…"} on one line"#;
-            refuse("bad-input", message, hint, reference)
+            return refuse("bad-input", message, hint, reference);
         }
+    };
+    match what {
+        Ordered::Send { text, .. } if text.trim().is_empty() => {
+            let hint = "put something into \"text\"";
+            refuse("empty", "\"text\" is blank".to_owned(), hint, reference)
+        }
+        Ordered::Send { target, text } => send(target, text, reference),
+        Ordered::Wish(wish) => Action::Wish { wish, reference },
     }
 }
 
 fn command(rest: &str) -> Action {
-    match rest.trim_end() {
-        "quit" => Action::Quit,
-        "help" => Action::Help,
-        _ if rest.starts_with('/') => send(json::Send { text: rest.to_owned(), reference: None }),
-        other => {
-            let word = other.split_whitespace().next().unwrap_or_default();
-            let message =
-                format!("there is no command /{}; nothing was sent", crate::text::safe(word));
-            refuse("unknown-command", message, "/help; //text sends /text", None)
-        }
+    if rest.starts_with('/') {
+        return send(None, rest.to_owned(), None);
+    }
+    match wish::slash(rest) {
+        Ok(Slash::Quit) => Action::Quit,
+        Ok(Slash::Help) => Action::Help,
+        Ok(Slash::Wish(wish)) => Action::Wish { wish, reference: None },
+        Err((message, hint)) => refuse("unknown-command", message, hint, None),
     }
 }
 
-fn send(send: json::Send) -> Action {
-    match send.text.len() {
-        length if length > MAX_TEXT => too_long(length, send.reference),
-        _ => Action::Send(send),
+fn send(target: Option<Target>, text: String, reference: Option<Reference>) -> Action {
+    match text.len() {
+        length if length > MAX_TEXT => too_long(length, reference),
+        _ => Action::Send { target, text, reference },
     }
 }
 
@@ -206,13 +221,13 @@ fn too_long(length: usize, reference: Option<Reference>) -> Action {
     refuse("too-long", message, "send it in parts", reference)
 }
 
-const fn refuse(
+fn refuse(
     code: &'static str,
     message: String,
-    hint: &'static str,
+    hint: impl Into<String>,
     reference: Option<Reference>,
 ) -> Action {
-    Action::Refuse(Refusal { code, message, hint, reference })
+    Action::Refuse(Refusal { code, message, hint: hint.into(), reference })
 }
 
 #[cfg(test)]
@@ -239,7 +254,7 @@ mod tests {
 
     fn sent(action: Action) -> String {
         match action {
-            Action::Send(send) => send.text,
+            Action::Send { text, .. } => text,
             other => panic!("{other:?}"),
         }
     }
@@ -284,6 +299,9 @@ mod tests {
         assert_eq!(meant("/quit", Grammar::LinesAndCommands), Action::Quit);
         assert_eq!(meant("/help ", Grammar::LinesAndCommands), Action::Help);
         assert_eq!(sent(meant("//etc", Grammar::LinesAndCommands)), "/etc");
+        let leave =
+            Action::Wish { wish: Wish { target: None, what: What::Leave }, reference: None };
+        assert_eq!(meant("/leave", Grammar::LinesAndCommands), leave);
         assert_eq!(code(meant("/qiut now", Grammar::LinesAndCommands)), "unknown-command");
     }
 

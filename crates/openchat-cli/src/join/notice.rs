@@ -1,11 +1,12 @@
 //! News beside the messages, in words for people.
 
-use crate::{json, text};
+use crate::{fault::Hints, standing, target::quoted, text};
 use openchat_client::{
     Report,
-    engine::{Event, MemberView},
+    engine::{Event, MemberChange, MemberView, Role},
     trust,
 };
+use openchat_wire::Name;
 
 /// How loud a notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,40 +17,147 @@ pub(crate) enum Level {
     Warning,
 }
 
-/// The report as a notice, if it is one.
-pub(crate) fn notice(report: &Report) -> Option<(Level, String)> {
-    match report {
-        Report::Online => Some((Level::News, "connected".to_owned())),
-        Report::Offline { cause, .. } => {
-            Some((Level::News, format!("not connected: {cause}; trying again")))
+/// Puts news into words, with the commands that suit.
+#[derive(Debug, Clone)]
+pub(crate) struct Teller {
+    /// Whether lines that begin with `/` are commands here.
+    pub(crate) slashes: bool,
+    pub(crate) hints: Hints,
+}
+
+impl Teller {
+    /// The report as a notice, if it is one.
+    pub(crate) fn notice(&self, report: &Report) -> Option<(Level, String)> {
+        let (level, said) = match report {
+            Report::Online => (Level::News, "connected".to_owned()),
+            Report::Offline { cause, .. } => {
+                (Level::News, format!("not connected: {cause}; trying again"))
+            }
+            Report::Standing(summary) => (Level::Warning, standing::said(summary)),
+            Report::Event(event) => self.event(event)?,
+        };
+        Some((level, lines_safe(&said)))
+    }
+
+    fn event(&self, event: &Event) -> Option<(Level, String)> {
+        Some(match event {
+            Event::Message(_) | Event::Ack { .. } | Event::Done { .. } => return None,
+            Event::Ready { target, epoch, members } => {
+                (Level::News, format!("{target}: epoch {epoch}, {}", listed(members)))
+            }
+            Event::Member { target, name, change, by, count, .. } => {
+                (Level::News, format!("{target}: {}", changed(name, *change, by.as_ref(), *count)))
+            }
+            Event::Rules { target, rules, by } => (
+                Level::News,
+                format!("{target}: {by} changed the policy: {}", standing::rules(*rules)),
+            ),
+            Event::Invited { target, by, members } => {
+                (Level::Warning, self.invited(target, by.as_ref(), members))
+            }
+            Event::Gone { target, change, by } => {
+                (Level::Warning, gone(target, *change, by.as_ref()))
+            }
+            Event::Waiting { target, message, hint, .. } => {
+                (Level::Warning, format!("{target}: {message}\nnext: {hint}"))
+            }
+            Event::Alarm { target, message, hint, .. } => {
+                let place = target.as_deref().unwrap_or("server");
+                (Level::Warning, format!("ALARM {place}: {message}\nnext: {hint}"))
+            }
+            Event::Unreadable { target, seq, cause, hint } => {
+                let what = format!("{target}: entry {seq} can't be read: {cause}\nnext: {hint}");
+                (Level::Warning, what)
+            }
+            Event::Failed { message, hint, .. } => {
+                (Level::Warning, format!("error: {message}\nnext: {hint}"))
+            }
+        })
+    }
+
+    /// What happened in a conversation that is not open, and the way there.
+    pub(crate) fn elsewhere(&self, event: &Event, target: &str, by: &Name) -> (Level, String) {
+        let what = match event {
+            Event::Message(_) => format!("{target}: {by} writes"),
+            _ => format!("{target}: {by} added you"),
+        };
+        (Level::Warning, lines_safe(&format!("{what}; {}", self.open(target))))
+    }
+
+    /// How to open a conversation.
+    pub(crate) fn open(&self, target: &str) -> String {
+        format!("open it: {}", self.command("join", "join", target))
+    }
+
+    fn invited(&self, target: &str, by: Option<&Name>, members: &[Name]) -> String {
+        /// More would not be read.
+        const MOST: usize = 12;
+        let by = by.map_or("somebody".to_owned(), Name::to_string);
+        let mut names: Vec<_> = members.iter().take(MOST).map(Name::to_string).collect();
+        if members.len() > MOST {
+            names.push(format!("and {} more", members.len() - MOST));
         }
-        Report::Event(event) => of_event(event),
+        let inside = match names.as_slice() {
+            [] => String::new(),
+            names => format!(" ({})", names.join(", ")),
+        };
+        let accept = self.command("join", "group join", target);
+        let decline = self.command("decline", "group decline", target);
+        format!("{by} invites you to {target}{inside}; accept: {accept}; decline: {decline}")
+    }
+
+    fn command(&self, slash: &str, args: &str, target: &str) -> String {
+        if self.slashes {
+            format!("/{slash} {target}")
+        } else {
+            self.hints.command(&format!("{args} {}", quoted(target)))
+        }
     }
 }
 
-fn of_event(event: &Event) -> Option<(Level, String)> {
-    let told = match event {
-        Event::Message(_) | Event::Ack { .. } => return None,
-        Event::Ready { target, epoch, members } => {
-            (Level::News, format!("{target}: epoch {epoch}, {}", listed(members)))
+/// What changed for somebody, and by whom.
+fn changed(name: &Name, change: MemberChange, by: Option<&Name>, count: u32) -> String {
+    let now = format!("{} now", people(count));
+    match (change, by) {
+        (MemberChange::Joined, _) => format!("{name} joined, {now}"),
+        (MemberChange::Rejoined, _) => format!("{name} rejoined with new keys, {now}"),
+        (MemberChange::Added, Some(by)) => format!("{by} added {name}, {now}"),
+        (MemberChange::Added, None) => format!("{name} was added, {now}"),
+        (MemberChange::Invited, Some(by)) => format!("{by} invited {name}"),
+        (MemberChange::Invited, None) => format!("{name} was invited"),
+        (MemberChange::Declined, None) => format!("{name} declined the invitation"),
+        (MemberChange::Declined, Some(by)) => format!("{by} took the invitation of {name} back"),
+        (MemberChange::Left, _) => format!("{name} left, {now}"),
+        (MemberChange::Removed, Some(by)) => format!("{by} removed {name}, {now}"),
+        (MemberChange::Removed, None) => format!("{name} was removed, {now}"),
+        (MemberChange::Revoked, _) => format!("the key of {name} was revoked, {now}"),
+        (MemberChange::Claimed, _) => format!("{name} has come and set a key of their own"),
+        (MemberChange::Admin, Some(by)) => format!("{by} made {name} an admin"),
+        (MemberChange::Admin, None) => format!("{name} is an admin now"),
+        (MemberChange::Member, Some(by)) => {
+            format!("{by} made {name} a member, no longer an admin")
         }
-        Event::Member { target, name, change, count, .. } => {
-            let change = json::change_word(*change);
-            (Level::News, format!("{target}: {name} {change}, {} now", people(*count)))
+        (MemberChange::Member, None) => format!("{name} is no longer an admin"),
+        (MemberChange::Lifted, Some(by)) => format!("{by} lets {name} come back"),
+        (MemberChange::Lifted, None) => format!("{name} may come back"),
+    }
+}
+
+fn gone(target: &str, change: MemberChange, by: Option<&Name>) -> String {
+    match (change, by) {
+        (MemberChange::Left, _) => format!("{target}: you left"),
+        (MemberChange::Revoked, _) => {
+            format!(
+                "{target}: you were removed, because your key was revoked\nnext: ask the operator"
+            )
         }
-        Event::Alarm { target, message, hint, .. } => {
-            let place = target.as_deref().unwrap_or("server");
-            (Level::Warning, format!("ALARM {place}: {message}\nnext: {hint}"))
-        }
-        Event::Unreadable { target, seq, cause, hint } => {
-            let what = format!("{target}: entry {seq} can't be read: {cause}\nnext: {hint}");
-            (Level::Warning, what)
-        }
-        Event::Failed { message, hint, .. } => {
-            (Level::Warning, format!("error: {message}\nnext: {hint}"))
-        }
-    };
-    Some((told.0, lines_safe(&told.1)))
+        (_, Some(by)) => format!(
+            "{target}: {by} removed you; you read nothing more of it\nnext: ask {by} in person"
+        ),
+        (_, None) => format!(
+            "{target}: you were removed; you read nothing more of it\nnext: openchat group list"
+        ),
+    }
 }
 
 /// What others put into a notice does not act; the notice's own line breaks stay.
@@ -64,15 +172,23 @@ fn people(count: u32) -> String {
 fn listed(members: &[MemberView]) -> String {
     /// More would not be read.
     const MOST: usize = 12;
-    let name = |member: &MemberView| match (member.me, trust::word(member.trust)) {
-        (true, _) => format!("{} (me)", member.name),
-        (false, trust) => format!("{} ({trust})", member.name),
-    };
-    let mut names: Vec<_> = members.iter().take(MOST).map(name).collect();
+    let mut names: Vec<_> = members.iter().take(MOST).map(member).collect();
     if members.len() > MOST {
         names.push(format!("and {} more", members.len() - MOST));
     }
     names.join(", ")
+}
+
+/// A member with what is worth knowing of it.
+pub(crate) fn member(member: &MemberView) -> String {
+    let mut words = vec![if member.me { "me" } else { trust::word(member.trust) }];
+    if member.role == Role::Admin {
+        words.push("admin");
+    }
+    if !member.claimed {
+        words.push("unclaimed");
+    }
+    format!("{} ({})", member.name, words.join(", "))
 }
 
 #[cfg(test)]
@@ -80,30 +196,81 @@ mod tests {
     use super::*;
     use openchat_wire::{Epoch, Seq};
 
+    fn teller(slashes: bool) -> Teller {
+        Teller { slashes, hints: Hints::new("openchat -P bob".to_owned()) }
+    }
+
+    fn said(event: Event) -> (Level, String) {
+        teller(false).notice(&Report::Event(event)).unwrap()
+    }
+
+    fn name(name: &str) -> Name {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn ready_lists_who_is_in() {
-        let member = |name: &str, me| MemberView {
-            name: name.parse().unwrap(),
+        let member = |who: &str, me, role, claimed| MemberView {
+            name: name(who),
             me,
             trust: trust::of_word("certified").unwrap(),
+            role,
+            claimed,
         };
-        let members = vec![member("alice", true), member("bob", false)];
-        let ready = Event::Ready { target: "#general".to_owned(), epoch: Epoch(2), members };
+        let members = vec![
+            member("alice", true, Role::Admin, true),
+            member("bob", false, Role::Member, true),
+            member("carol", false, Role::Member, false),
+        ];
+        let target = "#general".to_owned();
         assert_eq!(
-            of_event(&ready).unwrap(),
-            (Level::News, "#general: epoch 2, alice (me), bob (certified)".to_owned())
+            said(Event::Ready { target, epoch: Epoch(2), members }).1,
+            "#general: epoch 2, alice (me, admin), bob (certified), carol (certified, unclaimed)"
         );
     }
 
     #[test]
+    fn changes_name_who_and_by_whom() {
+        let (bob, alice) = (name("bob"), name("alice"));
+        for (change, by, words) in [
+            (MemberChange::Joined, None, "bob joined, 2 members now"),
+            (MemberChange::Added, Some(&alice), "alice added bob, 2 members now"),
+            (MemberChange::Removed, Some(&alice), "alice removed bob, 2 members now"),
+            (MemberChange::Left, None, "bob left, 2 members now"),
+            (MemberChange::Invited, Some(&alice), "alice invited bob"),
+            (MemberChange::Declined, None, "bob declined the invitation"),
+            (MemberChange::Declined, Some(&alice), "alice took the invitation of bob back"),
+            (MemberChange::Admin, Some(&alice), "alice made bob an admin"),
+        ] {
+            assert_eq!(changed(&bob, change, by, 2), words);
+        }
+    }
+
+    #[test]
+    fn an_invitation_comes_with_the_commands_that_answer_it() {
+        let invited = Event::Invited {
+            target: "#ops".to_owned(),
+            by: Some(name("alice")),
+            members: vec![name("alice")],
+        };
+        let report = Report::Event(invited);
+        assert_eq!(
+            teller(true).notice(&report).unwrap().1,
+            "alice invites you to #ops (alice); accept: /join #ops; decline: /decline #ops"
+        );
+        assert!(teller(false).notice(&report).unwrap().1.ends_with(
+            "accept: openchat -P bob group join '#ops'; decline: openchat -P bob group decline '#ops'"
+        ));
+    }
+
+    #[test]
     fn what_others_say_in_a_cause_does_not_act() {
-        let event = Event::Unreadable {
+        let (level, said) = said(Event::Unreadable {
             target: "#general".to_owned(),
             seq: Seq(1),
             cause: "\u{1b}[2J".to_owned(),
             hint: "none".to_owned(),
-        };
-        let (level, said) = of_event(&event).unwrap();
+        });
         assert_eq!(level, Level::Warning);
         assert_eq!(said, "#general: entry 1 can't be read: \\u{1b}[2J\nnext: none");
     }

@@ -1,34 +1,24 @@
-//! What is shown of a session, and what the reader of stdin and the session share.
+//! What is shown of a session.
 
 use super::{
-    input::Refusal,
-    notice::{Level, notice},
+    notice::{Level, Teller},
+    shared::Shared,
 };
 use crate::{
+    fault::Fault,
     json::{self, Reference},
-    out,
     text::{escaped, rfc3339},
 };
 use openchat_client::{
-    Front, Report, SessionError, Vault,
-    engine::{Event, StoredMessage},
+    Front, Report,
+    engine::{AlarmCode, Event, MemberChange, StoredMessage},
     trust,
 };
-use openchat_wire::{GroupId, GroupName, MessageId, Seq};
-use std::{
-    collections::HashMap,
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use openchat_wire::Name;
+use std::{collections::BTreeSet, io, sync::Arc};
 
-/// Stored messages shown at once.
-const PAGE: u32 = 500;
-
-/// Clears the line that the prompt stands on.
-const CLEAR: &str = "\r\u{1b}[K";
+/// The question that opens the conversation which the program was started for.
+pub(super) const FIRST: u64 = 1;
 
 /// How things are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,32 +31,49 @@ pub(crate) enum Style {
     Json,
 }
 
-/// Shows one conversation.
+/// Shows the conversations that were opened, and announces the others.
 pub(crate) struct Screen {
     style: Style,
-    target: String,
+    me: Name,
+    teller: Teller,
     shared: Arc<Shared>,
+    shown: BTreeSet<String>,
+    /// Conversations that are not shown, of which it was said that something waits there.
+    announced: BTreeSet<String>,
+    /// Conversations that were shown in which this device has no seat any more, in the order of
+    /// their ends, and how they ended.
+    gone: Vec<(String, MemberChange)>,
+    /// Why it can't go on: the conversation that the program was started for can't be opened, or
+    /// another copy of this device was seen.
+    fault: Option<Fault>,
     /// The last word about the connection: it is not repeated.
     connection: Option<String>,
 }
 
 impl Screen {
-    pub(crate) fn new(style: Style, group: &GroupName, shared: Arc<Shared>) -> Self {
-        Self { style, target: format!("#{group}"), shared, connection: None }
+    pub(crate) fn new(style: Style, me: Name, teller: Teller, shared: Arc<Shared>) -> Self {
+        Self {
+            style,
+            me,
+            teller,
+            shared,
+            shown: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            gone: Vec::new(),
+            fault: None,
+            connection: None,
+        }
     }
 
-    /// Shows what is in the vault and was never shown.
-    pub(crate) fn catch_up(&mut self, vault: &mut Vault) -> Result<(), SessionError> {
-        loop {
-            let messages = vault.unshown(&self.target, PAGE)?;
-            let Some(last) = messages.last() else { return Ok(()) };
-            let (group, seq): (GroupId, Seq) = (last.group, last.seq);
-            let mut lines = String::new();
-            let page = messages.iter().take_while(|message| message.group == group);
-            page.for_each(|message| lines.push_str(&self.message(message)));
-            out::data(&lines).map_err(|cause| SessionError::Front { cause, queued: 0 })?;
-            vault.mark_shown(&[(group, seq)])?;
-        }
+    /// The last conversation from which this device was put out, if none is left.
+    pub(crate) fn put_out_of(&self) -> Option<&str> {
+        let (target, change) = self.gone.last()?;
+        (self.is_over() && *change != MemberChange::Left).then_some(target)
+    }
+
+    /// Why it could not go on.
+    pub(crate) fn fault(&mut self) -> Option<Fault> {
+        self.fault.take()
     }
 
     fn message(&self, message: &StoredMessage) -> String {
@@ -80,13 +87,15 @@ impl Screen {
     fn rendered(&mut self, report: &Report) -> (String, String) {
         let none = String::new;
         match report {
-            Report::Event(event) if !self.concerns(event) => (none(), none()),
+            Report::Event(event) if !self.concerns(event) => self.announcement(event),
             Report::Online | Report::Offline { .. } if !self.is_new(report) => (none(), none()),
             Report::Event(Event::Message(message)) => (self.message(message), none()),
+            Report::Event(Event::Done { order, target }) => self.done(*order, target),
+            Report::Event(Event::Failed { order: Some(FIRST), .. }) => (none(), none()),
             _ if self.style == Style::Json => {
                 (json::report(report, self.reference(report)), none())
             }
-            _ => (none(), self.said(report)),
+            _ => (none(), self.said(self.teller.notice(report))),
         }
     }
 
@@ -94,9 +103,54 @@ impl Screen {
         match event {
             Event::Ready { target, .. }
             | Event::Member { target, .. }
-            | Event::Unreadable { target, .. } => *target == self.target,
-            Event::Message(message) => message.target == self.target,
-            Event::Ack { .. } | Event::Alarm { .. } | Event::Failed { .. } => true,
+            | Event::Rules { target, .. }
+            | Event::Waiting { target, .. }
+            | Event::Unreadable { target, .. } => self.shows(target),
+            Event::Message(message) => self.shows(&message.target),
+            Event::Ack { .. }
+            | Event::Invited { .. }
+            | Event::Gone { .. }
+            | Event::Alarm { .. }
+            | Event::Done { .. }
+            | Event::Failed { .. } => true,
+        }
+    }
+
+    /// What happens elsewhere is told once for each conversation, with the way there.
+    fn announcement(&mut self, event: &Event) -> (String, String) {
+        let (target, sender) =
+            match event {
+                Event::Message(message) if !message.own => (&message.target, &message.sender),
+                Event::Member {
+                    target, name, change: MemberChange::Added, by: Some(by), ..
+                } if *name == self.me => (target, by),
+                _ => return (String::new(), String::new()),
+            };
+        // On its way to being opened.
+        if *target == self.shared.current().to_string() {
+            return (String::new(), String::new());
+        }
+        let is_first = self.announced.insert(target.clone());
+        match (self.style, event) {
+            (Style::Json, Event::Member { .. }) => (json::event(event, None), String::new()),
+            _ if !is_first => (String::new(), String::new()),
+            (Style::Json, _) => (json::unread(target, sender), String::new()),
+            _ => (String::new(), self.said(Some(self.teller.elsewhere(event, target, sender)))),
+        }
+    }
+
+    fn done(&self, order: u64, target: &str) -> (String, String) {
+        match (self.shared.answers().done(order), self.style) {
+            (Some((reference, _)), Style::Json) => (json::done(target, reference), String::new()),
+            (Some((_, Some(word))), Style::Lines) => {
+                let way = if word == "begun" {
+                    format!("; {}", self.teller.open(target))
+                } else {
+                    String::new()
+                };
+                (String::new(), format!("{target}: {word}{way}\n"))
+            }
+            _ => (String::new(), String::new()),
         }
     }
 
@@ -108,36 +162,71 @@ impl Screen {
         self.connection.replace(said.clone()) != Some(said)
     }
 
-    fn said(&self, report: &Report) -> String {
-        match notice(report) {
+    fn said(&self, notice: Option<(Level, String)>) -> String {
+        match notice {
             Some((Level::News, _)) if self.style == Style::QuietLines => String::new(),
             Some((_, said)) => said + "\n",
             None => String::new(),
         }
     }
 
-    /// What the script calls the message that the report is about; asked for once.
+    /// What the script calls that which the report is about; asked for once.
     fn reference(&self, report: &Report) -> Option<Reference> {
+        let mut answers = self.shared.answers();
         match report {
             Report::Event(Event::Ack { id, .. } | Event::Failed { id: Some(id), .. }) => {
-                self.shared.references().remove(id)
+                answers.of_message(id)
             }
+            Report::Event(Event::Failed { order: Some(order), .. }) => answers.failed(*order),
             _ => None,
         }
+    }
+
+    /// Notes what a report changes here.
+    fn note(&mut self, report: &Report) {
+        match report {
+            Report::Event(Event::Failed { order: Some(FIRST), code, message, hint, .. }) => {
+                self.fault = Some(Fault::of_event(code, message, hint));
+            }
+            Report::Event(Event::Alarm { code: AlarmCode::Clone, target, .. }) => {
+                self.fault = Some(self.teller.hints.copied(target.as_deref()));
+            }
+            Report::Event(Event::Failed { .. }) => self.shared.set_refused(),
+            Report::Event(Event::Gone { target, change, .. }) if self.shows(target) => {
+                self.forget_end(target);
+                self.gone.push((target.clone(), *change));
+            }
+            // Whoever was put out and comes back is in again.
+            Report::Event(Event::Ready { target, .. }) => self.forget_end(target),
+            _ => {}
+        }
+    }
+
+    fn forget_end(&mut self, target: &str) {
+        self.gone.retain(|(gone, _)| gone != target);
     }
 }
 
 impl Front for Screen {
+    fn opened(&mut self, target: &str) {
+        self.shown.insert(target.to_owned());
+        self.forget_end(target);
+    }
+
     fn shows(&self, target: &str) -> bool {
-        target == self.target
+        self.shown.contains(target)
+    }
+
+    fn is_over(&self) -> bool {
+        let all_gone =
+            self.shown.iter().all(|shown| self.gone.iter().any(|(gone, _)| gone == shown));
+        self.fault.is_some() || (all_gone && !self.gone.is_empty())
     }
 
     fn show(&mut self, reports: &[Report]) -> io::Result<()> {
         let (mut data, mut said) = (String::new(), String::new());
         for report in reports {
-            if matches!(report, Report::Event(Event::Failed { .. })) {
-                self.shared.refused.store(true, Ordering::Relaxed);
-            }
+            self.note(report);
             let (on_stdout, on_stderr) = self.rendered(report);
             data.push_str(&on_stdout);
             said.push_str(&on_stderr);
@@ -153,179 +242,5 @@ fn line(message: &StoredMessage) -> String {
     format!("{time}\t{target}\t{sender}\t{trust}\t{}\n", escaped(text))
 }
 
-/// What the thread that reads stdin and the session share: the terminal, and what was asked.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Shown on stderr while a person may type.
-    prompt: Option<String>,
-    /// Held while printing, so that prompt and lines do not mix.
-    terminal: Mutex<()>,
-    references: Mutex<HashMap<MessageId, Reference>>,
-    refused: AtomicBool,
-}
-
-impl Shared {
-    pub(crate) fn new(prompt: Option<String>) -> Self {
-        Self {
-            prompt,
-            terminal: Mutex::default(),
-            references: Mutex::default(),
-            refused: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether anything that was asked for was refused.
-    pub(crate) fn refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// The script calls this message so.
-    pub(crate) fn remember(&self, id: MessageId, reference: Reference) {
-        self.references().insert(id, reference);
-    }
-
-    /// Tells that a line of input was not taken.
-    pub(crate) fn refuse(&self, as_json: bool, refusal: &Refusal) {
-        self.refused.store(true, Ordering::Relaxed);
-        let Refusal { code, message, hint, reference } = refusal;
-        if as_json {
-            let object = json::Error::about(code, message, hint, reference.clone());
-            // The session meets the same closed stream and ends by it.
-            let _ = self.print(&json::line(&object), "");
-        } else {
-            self.say(&format!("error: {message}\nnext: {hint}\n"));
-        }
-    }
-
-    /// Says something to the person.
-    pub(crate) fn say(&self, text: &str) {
-        // Nothing goes to stdout, so nothing can fail there.
-        let _ = self.print("", text);
-    }
-
-    /// Invites the person to type.
-    pub(crate) fn prompt(&self) {
-        let _held = lock(&self.terminal);
-        self.clear_prompt();
-        self.show_prompt();
-    }
-
-    /// The conversation is over.
-    pub(crate) fn clear_prompt(&self) {
-        if self.prompt.is_some() {
-            out::diagnostic(CLEAR);
-        }
-    }
-
-    fn print(&self, data: &str, said: &str) -> io::Result<()> {
-        if data.is_empty() && said.is_empty() {
-            return Ok(());
-        }
-        let _held = lock(&self.terminal);
-        self.clear_prompt();
-        if !said.is_empty() {
-            out::diagnostic(said);
-        }
-        if !data.is_empty() {
-            out::data(data)?;
-        }
-        self.show_prompt();
-        Ok(())
-    }
-
-    fn show_prompt(&self) {
-        if let Some(prompt) = &self.prompt {
-            out::diagnostic(prompt);
-        }
-    }
-
-    fn references(&self) -> MutexGuard<'_, HashMap<MessageId, Reference>> {
-        lock(&self.references)
-    }
-}
-
-/// A thread that panicked while printing leaves nothing that could mislead.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use openchat_client::dial::DialError;
-    use openchat_wire::{Fingerprint, UnixMillis};
-    use std::time::Duration;
-
-    fn message(target: &str, text: &str) -> StoredMessage {
-        StoredMessage {
-            group: GroupId([1; 32]),
-            target: target.to_owned(),
-            seq: Seq(1),
-            id: MessageId([1; 16]),
-            sender: "bob".parse().unwrap(),
-            fingerprint: Fingerprint([1; 32]),
-            trust: trust::of_word("certified").unwrap(),
-            time: UnixMillis(0),
-            text: text.to_owned(),
-            own: false,
-        }
-    }
-
-    fn screen(style: Style) -> Screen {
-        Screen::new(style, &"general".parse().unwrap(), Arc::new(Shared::new(None)))
-    }
-
-    #[test]
-    fn a_line_has_five_fields_whatever_the_text() {
-        let shown = line(&message("#general", "a\tb\nc\u{1b}[31m"));
-        assert_eq!(
-            shown,
-            "1970-01-01T00:00:00.000Z\t#general\tbob\tcertified\ta\\tb\\nc\\u{1b}[31m\n"
-        );
-        assert_eq!(shown.matches('\t').count(), 4);
-    }
-
-    #[test]
-    fn other_conversations_are_not_shown() {
-        let mut screen = screen(Style::Lines);
-        let other = Report::Event(Event::Message(message("#ops", "x")));
-        assert_eq!(screen.rendered(&other), (String::new(), String::new()));
-        assert!(!screen.shows("#ops"));
-    }
-
-    #[test]
-    fn the_connection_is_reported_when_it_changes() {
-        let mut screen = screen(Style::Json);
-        let offline = || Report::Offline {
-            cause: DialError::Unreachable("refused".to_owned()),
-            retry: Duration::from_secs(1),
-        };
-        assert!(screen.rendered(&offline()).0.contains("offline"));
-        assert_eq!(screen.rendered(&offline()).0, "");
-        assert!(screen.rendered(&Report::Online).0.contains("online"));
-        assert!(screen.rendered(&offline()).0.contains("offline"));
-    }
-
-    #[test]
-    fn quiet_hides_news_and_keeps_warnings() {
-        let mut screen = screen(Style::QuietLines);
-        assert_eq!(screen.rendered(&Report::Online).1, "");
-        let failed = Report::Event(Event::Failed {
-            id: None,
-            code: "x",
-            message: "no".to_owned(),
-            hint: "h".to_owned(),
-        });
-        assert_eq!(screen.rendered(&failed).1, "error: no\nnext: h\n");
-    }
-
-    #[test]
-    fn a_reference_is_handed_back_once() {
-        let mut screen = screen(Style::Json);
-        let sent = json::parse(r#"{"type":"send","text":"a","ref":"r"}"#).unwrap();
-        screen.shared.remember(MessageId([1; 16]), sent.reference.unwrap());
-        let ack = Report::Event(Event::Ack { id: MessageId([1; 16]), seq: Seq(1) });
-        assert!(screen.rendered(&ack).0.contains(r#""ref":"r""#));
-        assert!(!screen.rendered(&ack).0.contains("ref"));
-    }
-}
+mod tests;

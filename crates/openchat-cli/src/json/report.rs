@@ -1,12 +1,13 @@
 //! What the session reports, as objects.
 
 use super::{Error, Object, Reference, line};
-use crate::text;
+use crate::{standing, text};
 use openchat_client::{
     Report,
-    engine::{Event, MemberChange, MemberView, StoredMessage},
+    engine::{Event, MemberView, Rules, StoredMessage, Summary},
     trust,
 };
+use openchat_wire::{MessageId, Name};
 use serde::Serialize;
 
 /// A message.
@@ -40,6 +41,7 @@ pub(crate) fn message(message: &StoredMessage) -> String {
 pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
     match report {
         Report::Event(event) => self::event(event, reference),
+        Report::Standing(summary) => conversation(summary, None),
         Report::Online => connection("online", None),
         Report::Offline { cause, .. } => connection("offline", Some(cause.to_string())),
     }
@@ -55,46 +57,168 @@ fn connection(state: &str, message: Option<String>) -> String {
     line(&Object::of("connection", Connection { state, message }))
 }
 
-fn event(event: &Event, reference: Option<Reference>) -> String {
+/// Something that happened.
+pub(crate) fn event(event: &Event, reference: Option<Reference>) -> String {
     match event {
         Event::Ready { target, epoch, members } => ready(target, epoch.0, members),
         Event::Message(stored) => message(stored),
         Event::Ack { id, seq } => ack(&id.to_string(), seq.0, reference),
-        Event::Member { target, name, change, epoch, count } => {
-            member(target, name.as_str(), *change, epoch.0, *count)
+        Event::Member { target, name, change, by, epoch, count } => {
+            member(target, name.as_str(), change.as_str(), by.as_ref(), epoch.0, *count)
+        }
+        Event::Rules { target, rules, by } => policy(target, *rules, by.as_str()),
+        Event::Invited { target, by, members } => invited(target, by.as_ref(), members),
+        Event::Gone { target, change, by } => gone(target, change.as_str(), by.as_ref()),
+        Event::Waiting { target, code, message, hint } => {
+            warning("waiting", Some(target), code, message, hint)
         }
         Event::Alarm { target, code, message, hint } => {
-            alarm(target.as_deref(), code.as_str(), message, hint)
+            warning("alarm", target.as_deref(), code.as_str(), message, hint)
         }
         Event::Unreadable { target, seq, cause, hint } => unreadable(target, seq.0, cause, hint),
+        Event::Done { target, .. } => done(target, reference),
         Event::Failed { code, message, hint, .. } => {
             line(&Error::about(code, message, hint, reference))
         }
     }
 }
 
-fn ready(target: &str, epoch: u64, members: &[MemberView]) -> String {
-    #[derive(Serialize)]
-    struct Member<'a> {
-        name: &'a str,
-        me: bool,
-        trust: &'a str,
+/// Somebody, in a list of members.
+#[derive(Serialize)]
+struct Member<'a> {
+    name: &'a str,
+    me: bool,
+    trust: &'a str,
+    role: &'a str,
+    claimed: bool,
+}
+
+impl<'a> Member<'a> {
+    fn of(view: &'a MemberView) -> Self {
+        Self {
+            name: view.name.as_str(),
+            me: view.me,
+            trust: trust::word(view.trust),
+            role: standing::role(view.role),
+            claimed: view.claimed,
+        }
     }
+}
+
+fn ready(target: &str, epoch: u64, members: &[MemberView]) -> String {
     #[derive(Serialize)]
     struct Ready<'a> {
         target: &'a str,
         epoch: u64,
         members: Vec<Member<'a>>,
     }
-    let view = |member: &'_ MemberView| trust::word(member.trust);
-    let members = members
-        .iter()
-        .map(|member| Member { name: member.name.as_str(), me: member.me, trust: view(member) })
-        .collect();
+    let members = members.iter().map(Member::of).collect();
     line(&Object::of("ready", Ready { target, epoch, members }))
 }
 
-fn ack(id: &str, seq: u64, reference: Option<Reference>) -> String {
+/// How a conversation stands, with how many messages wait there, where that is known.
+pub(crate) fn conversation(summary: &Summary, waiting: Option<u64>) -> String {
+    #[derive(Serialize)]
+    struct Conversation<'a> {
+        target: String,
+        kind: &'a str,
+        stage: &'a str,
+        epoch: u64,
+        members: Vec<Member<'a>>,
+        invited: Vec<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        join: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invite: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        queued: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        waiting: Option<u64>,
+    }
+    let object = Conversation {
+        target: summary.target.to_string(),
+        kind: standing::kind(summary.kind),
+        stage: standing::stage(summary),
+        epoch: summary.epoch.0,
+        members: summary.members.iter().map(Member::of).collect(),
+        invited: summary.invited.iter().map(Name::as_str).collect(),
+        join: summary.rules.map(|rules| standing::joining(rules.join)),
+        invite: summary.rules.map(|rules| standing::inviting(rules.invite)),
+        by: summary.inviter.as_ref().map(Name::as_str),
+        queued: summary.queued,
+        waiting,
+    };
+    line(&Object::of("conversation", object))
+}
+
+/// An order is obeyed.
+pub(crate) fn done(target: &str, reference: Option<Reference>) -> String {
+    #[derive(Serialize)]
+    struct Done<'a> {
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<Reference>,
+        target: &'a str,
+    }
+    line(&Object::of("done", Done { reference, target }))
+}
+
+/// A message is stored, and not acknowledged yet.
+pub(crate) fn queued(id: MessageId) -> String {
+    #[derive(Serialize)]
+    struct Queued {
+        id: String,
+    }
+    line(&Object::of("queued", Queued { id: id.to_string() }))
+}
+
+/// Something was said in a conversation that is not open.
+pub(crate) fn unread(target: &str, sender: &Name) -> String {
+    #[derive(Serialize)]
+    struct Unread<'a> {
+        target: &'a str,
+        sender: &'a str,
+    }
+    line(&Object::of("unread", Unread { target, sender: sender.as_str() }))
+}
+
+fn invited(target: &str, by: Option<&Name>, members: &[Name]) -> String {
+    #[derive(Serialize)]
+    struct Invited<'a> {
+        target: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        members: Vec<&'a str>,
+    }
+    let (by, members) = (by.map(Name::as_str), members.iter().map(Name::as_str).collect());
+    line(&Object::of("invited", Invited { target, by, members }))
+}
+
+fn gone(target: &str, change: &str, by: Option<&Name>) -> String {
+    #[derive(Serialize)]
+    struct Gone<'a> {
+        target: &'a str,
+        change: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    }
+    line(&Object::of("gone", Gone { target, change, by: by.map(Name::as_str) }))
+}
+
+fn policy(target: &str, rules: Rules, by: &str) -> String {
+    #[derive(Serialize)]
+    struct Policy<'a> {
+        target: &'a str,
+        join: &'a str,
+        invite: &'a str,
+        by: &'a str,
+    }
+    let (join, invite) = (standing::joining(rules.join), standing::inviting(rules.invite));
+    line(&Object::of("policy", Policy { target, join, invite, by }))
+}
+
+/// An acknowledgement of one's own message.
+pub(crate) fn ack(id: &str, seq: u64, reference: Option<Reference>) -> String {
     #[derive(Serialize)]
     struct Ack<'a> {
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
@@ -105,37 +229,38 @@ fn ack(id: &str, seq: u64, reference: Option<Reference>) -> String {
     line(&Object::of("ack", Ack { reference, id, seq }))
 }
 
-fn member(target: &str, who: &str, change: MemberChange, epoch: u64, count: u32) -> String {
+fn member(
+    target: &str,
+    who: &str,
+    change: &str,
+    by: Option<&Name>,
+    epoch: u64,
+    count: u32,
+) -> String {
     #[derive(Serialize)]
     struct Member<'a> {
         target: &'a str,
         who: &'a str,
         change: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
         epoch: u64,
         count: u32,
     }
-    let change = change_word(change);
-    line(&Object::of("member", Member { target, who, change, epoch, count }))
+    let by = by.map(Name::as_str);
+    line(&Object::of("member", Member { target, who, change, by, epoch, count }))
 }
 
-/// The word for a change of membership.
-pub(crate) const fn change_word(change: MemberChange) -> &'static str {
-    match change {
-        MemberChange::Joined => "joined",
-        MemberChange::Rejoined => "rejoined",
-    }
-}
-
-fn alarm(target: Option<&str>, code: &str, message: &str, hint: &str) -> String {
+fn warning(kind: &str, target: Option<&str>, code: &str, message: &str, hint: &str) -> String {
     #[derive(Serialize)]
-    struct Alarm<'a> {
+    struct Warning<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         target: Option<&'a str>,
         code: &'a str,
         message: &'a str,
         hint: &'a str,
     }
-    line(&Object::of("alarm", Alarm { target, code, message, hint }))
+    line(&Object::of(kind, Warning { target, code, message, hint }))
 }
 
 fn unreadable(target: &str, seq: u64, cause: &str, hint: &str) -> String {
@@ -198,12 +323,15 @@ mod tests {
             name: "bob".parse().unwrap(),
             me: true,
             trust: trust::of_word("verified").unwrap(),
+            role: openchat_client::engine::Role::Admin,
+            claimed: false,
         }];
         let ready = Event::Ready { target: "#general".to_owned(), epoch: Epoch(3), members };
         assert_eq!(
             report(&Report::Event(ready), None),
             "{\"v\":1,\"type\":\"ready\",\"target\":\"#general\",\"epoch\":3,\"members\":\
-             [{\"name\":\"bob\",\"me\":true,\"trust\":\"verified\"}]}\n"
+             [{\"name\":\"bob\",\"me\":true,\"trust\":\"verified\",\"role\":\"admin\",\
+             \"claimed\":false}]}\n"
         );
     }
 

@@ -1,7 +1,7 @@
-//! When a session that is asked for nothing more may end: when everything is acknowledged, or when
-//! waiting on has no prospect.
+//! When a session that is asked for nothing more may end: when all is done, or when waiting on has
+//! no prospect.
 
-use super::Report;
+use super::{Report, Until};
 use openchat_engine::Event;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,25 +10,36 @@ use tokio::time::Instant;
 /// makes, short enough for a script.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits for the last acknowledgements.
-#[derive(Debug, Default)]
+/// How long a single order may take in all. Reading a conversation to its end may take as long as
+/// it has to; but whoever ordered one thing waits for an answer.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Waits for the last answers.
+#[derive(Debug)]
 pub(super) struct Drain {
+    until: Until,
+    begun: Option<Instant>,
     /// The last progress, once the drain has begun.
     last: Option<Instant>,
 }
 
 impl Drain {
+    pub(super) const fn new(until: Until) -> Self {
+        Self { until, begun: None, last: None }
+    }
+
     pub(super) fn begin(&mut self) {
-        self.last = Some(Instant::now());
+        let now = Some(Instant::now());
+        (self.begun, self.last) = (now, now);
     }
 
     pub(super) const fn begun(&self) -> bool {
-        self.last.is_some()
+        self.begun.is_some()
     }
 
-    /// Something happened that brings an acknowledgement nearer.
+    /// Something happened that brings the end nearer.
     pub(super) fn progress(&mut self) {
-        if self.last.is_some() {
+        if self.begun() {
             self.last = Some(Instant::now());
         }
     }
@@ -38,7 +49,9 @@ impl Drain {
     pub(super) fn watch(&mut self, reports: &[Report]) {
         let progress = |report: &Report| match report {
             Report::Event(Event::Message(message)) => message.own,
-            Report::Event(Event::Ack { .. } | Event::Ready { .. } | Event::Failed { .. }) => true,
+            Report::Event(
+                Event::Ack { .. } | Event::Ready { .. } | Event::Failed { .. } | Event::Done { .. },
+            ) => true,
             _ => false,
         };
         if reports.iter().any(progress) {
@@ -48,12 +61,14 @@ impl Drain {
 
     /// Whether to end, given whether all is `done`.
     pub(super) fn is_over(&self, done: bool, now: Instant) -> bool {
-        self.last.is_some_and(|last| done || now.duration_since(last) >= PATIENCE)
+        self.begun() && (done || self.patience(now) == Some(Duration::ZERO))
     }
 
     /// Until the end comes without progress.
     pub(super) fn patience(&self, now: Instant) -> Option<Duration> {
-        self.last.map(|last| PATIENCE.saturating_sub(now.duration_since(last)))
+        let patience = PATIENCE.saturating_sub(now.duration_since(self.last?));
+        let longest = LONGEST.saturating_sub(now.duration_since(self.begun?));
+        Some(if self.until == Until::Sent { patience } else { patience.min(longest) })
     }
 }
 
@@ -63,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_done_ends_at_once_and_the_rest_after_patience() {
-        let mut drain = Drain::default();
+        let mut drain = Drain::new(Until::Sent);
         assert!(!drain.is_over(true, Instant::now()), "still being asked");
         drain.begin();
         assert!(drain.is_over(true, Instant::now()));
@@ -74,5 +89,17 @@ mod tests {
         assert!(!drain.is_over(false, Instant::now()), "progress renews patience");
         tokio::time::advance(PATIENCE / 2).await;
         assert!(drain.is_over(false, Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_without_end_is_waited_for_only_in_conversations() {
+        let mut drains = [Until::Sent, Until::Answered, Until::Reachable].map(Drain::new);
+        drains.iter_mut().for_each(Drain::begin);
+        for _ in 0..12 {
+            tokio::time::advance(PATIENCE / 2).await;
+            drains.iter_mut().for_each(Drain::progress);
+        }
+        let over = drains.each_ref().map(|drain| drain.is_over(false, Instant::now()));
+        assert_eq!(over, [false, true, true]);
     }
 }

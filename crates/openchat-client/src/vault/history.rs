@@ -5,21 +5,41 @@ use crate::trust;
 use openchat_engine::StoredMessage;
 use openchat_wire::{Fingerprint, GroupId, MessageId, Seq, UnixMillis};
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
 
 impl Vault {
-    /// The oldest messages of `target` that were not shown yet, at most `limit` of them.
+    /// The oldest messages of `group` that were not shown yet, at most `limit` of them.
     ///
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
-    pub fn unshown(&self, target: &str, limit: u32) -> Result<Vec<StoredMessage>, VaultError> {
+    pub fn unshown(&self, group: &GroupId, limit: u32) -> Result<Vec<StoredMessage>, VaultError> {
         let mut unshown = self.database.prepare_cached(
             "SELECT m.grp, c.target, m.seq, m.id, m.sender, m.fingerprint, m.trust, m.time, m.text,
                     m.own
              FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
-             WHERE c.target = ?1 ORDER BY m.grp, m.seq LIMIT ?2",
+             WHERE c.grp = ?1 ORDER BY m.seq LIMIT ?2",
         )?;
-        let rows = unshown.query_map(params![target, limit], |row| Ok(read(row)))?;
+        let rows = unshown.query_map(params![group.0, limit], |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
+    }
+
+    /// How many messages of others were not shown yet, of each group that has any.
+    ///
+    /// # Errors
+    /// The database's, or [`VaultError::Damaged`].
+    pub fn waiting(&self) -> Result<BTreeMap<GroupId, u64>, VaultError> {
+        let mut waiting = self.database.prepare_cached(
+            "SELECT m.grp, count(*)
+             FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
+             WHERE NOT m.own GROUP BY m.grp",
+        )?;
+        let rows =
+            waiting.query_map([], |row| Ok((GroupId(row.get(0)?), row.get::<_, i64>(1)?)))?;
+        rows.map(|row| {
+            let (group, count) = row?;
+            Ok((group, u64::try_from(count).map_err(|_| VaultError::Damaged("a count"))?))
+        })
+        .collect()
     }
 
     /// Remembers that the messages of these groups up to these places were shown.

@@ -1,4 +1,4 @@
-//! The tables, and the way from an older format to the present one.
+//! The tables, and what their format is.
 //!
 //! Sequence numbers and times are 64 bits of the relay's or an author's choosing. SQLite's integers
 //! are signed; so these are blobs of 8 bytes, big-endian, which sort as the numbers do.
@@ -6,8 +6,9 @@
 use super::VaultError;
 use rusqlite::Connection;
 
-/// The format that this program writes.
-const FORMAT: i64 = 1;
+/// The format that this program writes. In format 1 the engine's records were those of a protocol
+/// without closed groups and prekeys, whose logs nobody reads any more.
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
 -- A key whose certificate has not come yet: kept, because the answer may only have been lost.
@@ -58,7 +59,7 @@ CREATE TABLE messages (
 ) STRICT;
 ";
 
-/// Brings the database to the present format.
+/// Makes the tables where there are none.
 pub(super) fn migrate(database: &mut Connection) -> Result<(), VaultError> {
     if !check(database)? {
         let transaction = database.transaction()?;
@@ -72,8 +73,10 @@ pub(super) fn migrate(database: &mut Connection) -> Result<(), VaultError> {
 /// Whether the tables are there, in a format that this program knows.
 pub(super) fn check(database: &Connection) -> Result<bool, VaultError> {
     let found: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > FORMAT {
-        return Err(VaultError::Newer { found, known: FORMAT });
+    match found {
+        0 => Ok(false),
+        FORMAT => Ok(true),
+        older if older < FORMAT => Err(VaultError::Older { found, known: FORMAT }),
+        _ => Err(VaultError::Newer { found, known: FORMAT }),
     }
-    Ok(found == FORMAT)
 }

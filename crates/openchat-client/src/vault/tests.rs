@@ -137,7 +137,7 @@ fn a_killed_process_loses_no_transaction_and_leaves_none_half_done() {
     }
     let reopened = Vault::open(&copy).unwrap();
     assert_eq!(reopened.records().unwrap(), vec![(key(1, b""), Blob(b"kept".to_vec()))]);
-    assert_eq!(reopened.unshown("#general", 9).unwrap(), vec![message(GROUP, 1)]);
+    assert_eq!(reopened.unshown(&GROUP, 9).unwrap(), vec![message(GROUP, 1)]);
 }
 
 #[test]
@@ -194,14 +194,30 @@ fn what_was_shown_is_not_shown_again() {
     vault
         .apply(&stored.iter().cloned().map(Change::Message).collect::<Vec<_>>(), Survive::PowerCut)
         .unwrap();
-    assert_eq!(vault.unshown("#general", 9).unwrap(), stored);
-    assert_eq!(vault.unshown("#general", 2).unwrap(), stored[..2]);
-    assert_eq!(vault.unshown("#ops", 9).unwrap(), vec![]);
+    assert_eq!(vault.unshown(&GROUP, 9).unwrap(), stored);
+    assert_eq!(vault.unshown(&GROUP, 2).unwrap(), stored[..2]);
+    assert_eq!(vault.unshown(&GroupId([8; 32]), 9).unwrap(), vec![]);
     vault.mark_shown(&[(GROUP, Seq(300))]).unwrap();
     vault.mark_shown(&[(GROUP, Seq(2))]).unwrap();
     drop(vault);
     let vault = Vault::open(place.path()).unwrap();
-    assert_eq!(vault.unshown("#general", 9).unwrap(), stored[2..]);
+    assert_eq!(vault.unshown(&GROUP, 9).unwrap(), stored[2..]);
+}
+
+#[test]
+fn messages_of_others_wait_until_they_were_shown() {
+    let place = place();
+    let mut vault = Vault::open(place.path()).unwrap();
+    let other = GroupId([8; 32]);
+    let of_bob = |group, seq| Change::Message(StoredMessage { own: false, ..message(group, seq) });
+    let own = Change::Message(message(GROUP, 4));
+    let changes = [of_bob(GROUP, 1), of_bob(GROUP, 3), own, of_bob(other, 1)];
+    vault.apply(&changes, Survive::PowerCut).unwrap();
+    assert_eq!(vault.waiting().unwrap(), [(GROUP, 2), (other, 1)].into());
+    vault.mark_shown(&[(GROUP, Seq(1)), (other, Seq(1))]).unwrap();
+    assert_eq!(vault.waiting().unwrap(), [(GROUP, 1)].into());
+    vault.mark_shown(&[(GROUP, Seq(3))]).unwrap();
+    assert!(vault.waiting().unwrap().is_empty(), "one's own messages wait for nobody");
 }
 
 #[test]
@@ -212,7 +228,7 @@ fn history_is_not_rewritten() {
     vault
         .apply(&[Change::Message(message(GROUP, 1)), Change::Message(other)], Survive::PowerCut)
         .unwrap();
-    assert_eq!(vault.unshown("#general", 9).unwrap(), vec![message(GROUP, 1)]);
+    assert_eq!(vault.unshown(&GROUP, 9).unwrap(), vec![message(GROUP, 1)]);
 }
 
 #[test]
@@ -242,13 +258,16 @@ fn a_key_is_kept_until_its_certificate_comes_and_after() {
 }
 
 #[test]
-fn a_later_format_is_refused_and_not_touched() {
+fn another_format_is_refused_and_not_touched() {
     let place = place();
     let vault = Vault::open(place.path()).unwrap();
-    vault.database.pragma_update(None, "user_version", 2).unwrap();
+    let set = |format: i64| vault.database.pragma_update(None, "user_version", format).unwrap();
+    set(3);
+    assert!(matches!(Vault::look(place.path()), Err(VaultError::Newer { found: 3, .. })));
+    set(1);
+    assert!(matches!(Vault::look(place.path()), Err(VaultError::Older { found: 1, .. })));
     drop(vault);
-    assert!(matches!(Vault::open(place.path()), Err(VaultError::Newer { found: 2, .. })));
-    assert!(matches!(Vault::look(place.path()), Err(VaultError::Newer { found: 2, .. })));
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::Older { found: 1, .. })));
 }
 
 #[test]

@@ -25,8 +25,11 @@ fn main() -> ExitCode {
 }
 
 fn print_entries(data: &Path) {
-    println!("place  kind      bytes  SHA-256");
+    let mut log = Vec::new();
     for entry in entries(data) {
+        if std::mem::replace(&mut log, entry.log.clone()) != entry.log {
+            println!("\nplace  kind      bytes  SHA-256");
+        }
         let (kind, size, hash) = (entry.kind(), entry.bytes.len(), entry.hash());
         println!("{:>5}  {kind:<8} {size:>6}  {hash:.16}…", entry.seq);
     }

@@ -1,0 +1,150 @@
+//! `openchat group`
+
+use crate::{
+    args::{GroupArgs, GroupCommand},
+    context::Context,
+    fault::{Exit, Fault},
+    json,
+    once::{self, Outcome},
+    out, standing,
+    target::quoted,
+    wish::{What, Wish},
+};
+use openchat_client::{
+    StoredConversation,
+    engine::{Bring, GroupKind, Target},
+    session,
+};
+use openchat_wire::{GroupName, Name};
+
+pub(crate) fn run(context: &Context, args: GroupArgs) -> Result<Exit, Fault> {
+    let at = |target, what| vec![Wish { target: Some(target), what }];
+    let wishes = match args.command {
+        GroupCommand::List => return list(context),
+        GroupCommand::Show { place } => return show(context, &place.target, standing::said),
+        GroupCommand::Policy { place, join: None, invite: None } => {
+            let rules = |summary: &_| standing::policy(summary);
+            return show(context, &place.target, rules);
+        }
+        GroupCommand::Policy { place, join, invite } => {
+            let (join, invite) = (join.map(Into::into), invite.map(Into::into));
+            at(place.target, What::Policy { join, invite })
+        }
+        GroupCommand::New { name, open, invite, add } => new(name, open, invite, add),
+        GroupCommand::Invite { place, people } => at(place.target, What::Invite(people.who)),
+        GroupCommand::Add { place, people } => at(place.target, What::Add(people.who)),
+        GroupCommand::Join { place } => at(place.target, What::Join),
+        GroupCommand::Decline { place } => at(place.target, What::Decline),
+        GroupCommand::Leave { place } => at(place.target, What::Leave),
+        GroupCommand::Kick { place, who } => at(place.target, What::Kick(who)),
+        GroupCommand::Role { place, who, role } => at(place.target, What::Role(who, role.into())),
+        GroupCommand::Rejoin { place } => at(place.target, What::Rejoin),
+    };
+    obey(context, wishes)
+}
+
+/// Those who are added are in from the beginning; those who are invited are asked afterwards.
+fn new(name: GroupName, open: bool, invite: Vec<Name>, add: Vec<Name>) -> Vec<Wish> {
+    let kind = if open { GroupKind::Open } else { GroupKind::Closed };
+    let begin = |people, how| Wish { target: None, what: What::New { name, kind, people, how } };
+    match (add.is_empty(), invite.is_empty()) {
+        (true, _) => vec![begin(invite, Bring::Invite)],
+        (false, true) => vec![begin(add, Bring::Add)],
+        (false, false) => {
+            vec![begin(add, Bring::Add), Wish { target: None, what: What::Invite(invite) }]
+        }
+    }
+}
+
+fn obey(context: &Context, wishes: Vec<Wish>) -> Result<Exit, Fault> {
+    let first = wishes.first().map(|wish| wish.what.clone());
+    let about = wishes.first().and_then(|wish| wish.target.as_ref().map(Target::to_string));
+    match once::obey(context, wishes)? {
+        Outcome::Interrupted => Ok(Exit::Interrupted),
+        Outcome::Unanswered(end) => {
+            let (_, identity) = context.look()?;
+            Err(match end.offline {
+                Some(cause) => context.hints.dial(&identity.server, &cause),
+                None => once::no_answer(context, about.as_deref()),
+            })
+        }
+        Outcome::Acknowledged(_) | Outcome::Done(None) => Ok(Exit::Ok),
+        Outcome::Done(Some(target)) => {
+            report(context, first.as_ref(), &target)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The name that a new group goes by is data; what else was done shows in the news.
+fn report(context: &Context, what: Option<&What>, target: &str) -> Result<(), Fault> {
+    if context.out.json {
+        return out::data(&json::done(target, None)).map_err(|error| Fault::output(&error));
+    }
+    let is_new = matches!(what, Some(What::New { .. }));
+    if is_new {
+        out::data(&format!("{target}\n")).map_err(|error| Fault::output(&error))?;
+    } else if let Some(word) = what.and_then(What::done) {
+        context.out.note(&format!("{target}: {word}"));
+    }
+    if is_new || what == Some(&What::Join) {
+        let open = context.hints.command(&format!("join {}", quoted(target)));
+        context.out.note(&format!("Next: {open}"));
+    }
+    Ok(())
+}
+
+/// All that this device knows of.
+fn stored(context: &Context) -> Result<Vec<StoredConversation>, Fault> {
+    let (vault, identity) = context.look()?;
+    let stored = session::stored(&vault, &identity);
+    let stored = stored.map_err(|error| context.hints.session(&identity.server, &error))?;
+    Ok(stored.conversations)
+}
+
+fn list(context: &Context) -> Result<Exit, Fault> {
+    let line = |stored: &StoredConversation| {
+        if context.out.json {
+            json::conversation(&stored.summary, Some(stored.waiting))
+        } else {
+            listed(stored)
+        }
+    };
+    let conversations = stored(context)?;
+    let lines: String = conversations.iter().map(line).collect();
+    out::data(&lines).map_err(|error| Fault::output(&error))?;
+    if conversations.is_empty() {
+        context.out.note(&format!("None yet. Next: {}", context.hints.command("join")));
+    }
+    Ok(Exit::Ok)
+}
+
+/// `TARGET KIND STAGE MEMBERS WAITING`, separated by tabs.
+fn listed(StoredConversation { summary, waiting }: &StoredConversation) -> String {
+    let (kind, stage) = (standing::kind(summary.kind), standing::stage(summary));
+    format!("{}\t{kind}\t{stage}\t{}\t{waiting}\n", summary.target, summary.members.len())
+}
+
+fn show(
+    context: &Context,
+    target: &Target,
+    said: impl Fn(&openchat_client::engine::Summary) -> String,
+) -> Result<Exit, Fault> {
+    let conversations = stored(context)?;
+    let found = conversations.iter().find(|stored| stored.is_named(target));
+    let Some(StoredConversation { summary, waiting }) = found else {
+        return Err(Fault::new(
+            Exit::NotFound,
+            "no-such-conversation",
+            format!("this device knows of no conversation {target}"),
+            context.hints.command("group list"),
+        ));
+    };
+    let text = if context.out.json {
+        json::conversation(summary, Some(*waiting))
+    } else {
+        said(summary) + "\n"
+    };
+    out::data(&text).map_err(|error| Fault::output(&error))?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,90 @@
+//! `openchat send`
+
+use crate::{
+    args::SendArgs,
+    context::Context,
+    fault::{Exit, Fault},
+    join, json,
+    once::{self, Outcome},
+    out,
+};
+use openchat_client::{Ask, End, dial::DialError, outside};
+use openchat_wire::{MessageId, limits::MAX_TEXT};
+use std::io::{self, IsTerminal, Read};
+
+pub(crate) fn run(context: &Context, args: SendArgs) -> Result<Exit, Fault> {
+    let text = text(context, args.text)?;
+    let (id, target) = (outside::message_id(), args.target);
+    match once::send(context, Ask::Send { target, id, text })? {
+        Outcome::Acknowledged(seq) => {
+            print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
+            Ok(Exit::Ok)
+        }
+        Outcome::Interrupted => Ok(Exit::Interrupted),
+        Outcome::Unanswered(End { lost: 1.., offline, .. }) => Err(not_stored(context, offline)?),
+        Outcome::Unanswered(_) | Outcome::Done(_) => {
+            print(context, &json::queued(id), id)?;
+            Err(join::still_queued(context, 1))
+        }
+    }
+}
+
+/// Whether there is such a group, only the server can tell.
+fn not_stored(context: &Context, offline: Option<DialError>) -> Result<Fault, Fault> {
+    let (_, identity) = context.look()?;
+    Ok(offline.map_or_else(
+        || once::no_answer(context, None),
+        |cause| context.hints.dial(&identity.server, &cause),
+    ))
+}
+
+fn print(context: &Context, object: &str, id: MessageId) -> Result<(), Fault> {
+    let id = format!("{id}\n");
+    let line = if context.out.json { object } else { &id };
+    out::data(line).map_err(|error| Fault::output(&error))
+}
+
+/// The text as it was given, or all of stdin less the newline at its end.
+fn text(context: &Context, given: Option<String>) -> Result<String, Fault> {
+    let text = match given {
+        Some(text) if text != "-" => text,
+        _ => read(context)?,
+    };
+    match text.len() {
+        length if length > MAX_TEXT => Err(too_long(context)),
+        _ if text.trim().is_empty() => {
+            Err(Fault::usage("the text is blank", context.hints.command("send TARGET TEXT")))
+        }
+        _ => Ok(text),
+    }
+}
+
+fn too_long(context: &Context) -> Fault {
+    let message =
+        format!("the text is longer than a message may be ({MAX_TEXT} bytes); it was not sent");
+    let hint = format!("send it in parts: {}", context.hints.command("send TARGET TEXT"));
+    Fault::new(Exit::Failure, "too-long", message, hint)
+}
+
+fn read(context: &Context) -> Result<String, Fault> {
+    if io::stdin().is_terminal() {
+        context.out.note("Type the message; Ctrl-D on a line of its own ends it.");
+    }
+    // One byte more than fits with a newline tells that it is too long.
+    let most = u64::try_from(MAX_TEXT + 2).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    io::stdin().lock().take(most).read_to_end(&mut text).map_err(|error| {
+        let message = format!("stdin can't be read: {error}");
+        Fault::usage(message, context.hints.command("send TARGET TEXT"))
+    })?;
+    if text.len() > MAX_TEXT + 1 {
+        return Err(too_long(context));
+    }
+    let mut text = String::from_utf8(text).map_err(|_| {
+        Fault::new(Exit::Failure, "not-utf8", "the text is not UTF-8", "iconv -t UTF-8")
+    })?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}

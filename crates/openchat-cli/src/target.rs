@@ -1,0 +1,58 @@
+//! Conversations and people as they are typed.
+
+use openchat_client::engine::Target;
+use openchat_wire::{GroupName, Name, NameError};
+
+/// `#GROUP` or `@PERSON`.
+pub(crate) fn target(text: &str) -> Result<Target, String> {
+    text.parse().map_err(|error| {
+        if text.parse::<GroupName>().is_ok() {
+            format!("is it the group '#{text}' or the person @{text}?")
+        } else {
+            format!("{error}")
+        }
+    })
+}
+
+/// `NAME` or `@NAME`.
+pub(crate) fn person(text: &str) -> Result<Name, NameError> {
+    text.strip_prefix('@').unwrap_or(text).parse()
+}
+
+/// `NAME` or `#NAME`.
+pub(crate) fn group_name(text: &str) -> Result<GroupName, NameError> {
+    text.strip_prefix('#').unwrap_or(text).parse()
+}
+
+/// The target as one would type it into a shell, to which `#` begins a comment.
+pub(crate) fn quoted(target: &str) -> String {
+    if target.starts_with('#') { format!("'{target}'") } else { target.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_say_what_they_are() {
+        for good in ["#general", "@bob"] {
+            assert_eq!(target(good).unwrap().to_string(), good);
+        }
+        for bad in ["", "#", "#General", "##a", "@", "@Bob", "bob", "bob@host"] {
+            assert!(target(bad).is_err(), "{bad}");
+        }
+        assert_eq!(target("ops").unwrap_err(), "is it the group '#ops' or the person @ops?");
+    }
+
+    #[test]
+    fn the_mark_may_be_left_out_where_only_one_kind_is_meant() {
+        assert_eq!(person("@bob").unwrap(), person("bob").unwrap());
+        assert_eq!(group_name("#ops").unwrap(), group_name("ops").unwrap());
+        assert!(person("#bob").is_err() && group_name("@ops").is_err());
+    }
+
+    #[test]
+    fn a_shell_gets_groups_in_quotes() {
+        assert_eq!((quoted("#ops").as_str(), quoted("@bob").as_str()), ("'#ops'", "@bob"));
+    }
+}

@@ -1,0 +1,169 @@
+//! From what was asked to the engine's commands.
+
+use super::{Ask, Report, Session};
+use openchat_engine::{
+    Command, ConversationKind, Event, Input, Inviting, Joining, Order, Rules, Standing, Summary,
+    Target,
+};
+use openchat_wire::MessageId;
+
+/// The open group of all: its name is never taken for another's.
+const EVERYBODYS: &str = "general";
+
+impl Session {
+    /// Takes what was asked; nothing if no more will be asked.
+    pub(super) fn take_ask(&mut self, ask: Option<Ask>) {
+        match ask {
+            None => self.drain.begin(),
+            Some(ask) => {
+                self.unanswered.add(&ask);
+                self.take_or_hold(ask);
+            }
+        }
+    }
+
+    /// Takes what was held back, as soon as its conversation is known, or all are.
+    pub(super) fn take_held(&mut self) {
+        for ask in std::mem::take(&mut self.held) {
+            self.take_or_hold(ask);
+        }
+    }
+
+    /// An unknown name may be that of a closed group to which this device was invited while it was
+    /// away. Until that is known, opening it would begin an open group of that name, and what is
+    /// meant for few would be said to all.
+    fn take_or_hold(&mut self, ask: Ask) {
+        let is_unknown = match &ask {
+            Ask::Open { target, .. } | Ask::Send { target, .. } => {
+                !Self::may_begin(target) && self.find(target).is_none()
+            }
+            Ask::Do { what, .. } => subject(what).is_some_and(|at| self.find(at).is_none()),
+            Ask::Policy { target, .. } | Ask::Describe { target, .. } => {
+                self.find(target).is_none()
+            }
+        };
+        if is_unknown && !self.knows_all() {
+            self.held.push(ask);
+        } else {
+            self.obey(ask);
+        }
+    }
+
+    /// Whether it is known which conversations there are, and what they are called.
+    fn knows_all(&self) -> bool {
+        let is_unread = |summary: Summary| {
+            summary.kind == ConversationKind::Unknown && summary.standing == Standing::Entering
+        };
+        self.engine.is_settled() && !self.engine.conversations().any(is_unread)
+    }
+
+    /// Whether an unknown conversation may be begun by talking there.
+    fn may_begin(target: &Target) -> bool {
+        match target {
+            Target::Person(_) => true,
+            Target::Group(name) => name.as_str() == EVERYBODYS,
+            Target::Tagged { .. } => false,
+        }
+    }
+
+    fn obey(&mut self, ask: Ask) {
+        match ask {
+            Ask::Open { order, target } => self.open_conversation(order, target),
+            // Only who opens a group begins it.
+            Ask::Send { target, id, .. }
+                if !Self::may_begin(&target) && self.find(&target).is_none() =>
+            {
+                self.fail(None, Some(id), &target);
+            }
+            Ask::Send { target, id, text } => self.command(Command::Send { target, id, text }),
+            Ask::Do { order, what } => self.command(Command::Order { order, what }),
+            Ask::Policy { order, target, join, invite } => {
+                self.set_policy(order, target, join, invite);
+            }
+            Ask::Describe { order, target } => match self.find(&target) {
+                Some(summary) => {
+                    let called = summary.target.to_string();
+                    self.reports.push(Report::Standing(summary));
+                    self.reports.push(Report::Event(Event::Done { order, target: called }));
+                }
+                None => self.fail(Some(order), None, &target),
+            },
+        }
+    }
+
+    fn set_policy(
+        &mut self,
+        order: u64,
+        target: Target,
+        join: Option<Joining>,
+        invite: Option<Inviting>,
+    ) {
+        let Some(before) = self.find(&target).and_then(|found| found.rules) else {
+            return self.fail(Some(order), None, &target);
+        };
+        let rules =
+            Rules { join: join.unwrap_or(before.join), invite: invite.unwrap_or(before.invite) };
+        self.command(Command::Order { order, what: Order::Rules { target, rules } });
+    }
+
+    fn open_conversation(&mut self, order: u64, target: Target) {
+        if self.find(&target).is_some_and(|found| found.standing == Standing::Invited) {
+            self.unanswered.opens(order);
+            return self.command(Command::Order { order, what: Order::Accept { target } });
+        }
+        self.opening.push(target.clone());
+        self.command(Command::Open { target: target.clone() });
+        let called = self.called(&target);
+        self.unanswered.enters(order, called);
+        self.tell_ready(&target);
+    }
+
+    /// The conversation as it stands, if it is known.
+    pub(super) fn find(&self, target: &Target) -> Option<Summary> {
+        self.engine.conversations().find(|summary| is_named(summary, target))
+    }
+
+    /// How news of it call the conversation.
+    fn called(&self, target: &Target) -> String {
+        self.find(target).map_or_else(|| target.to_string(), |summary| summary.target.to_string())
+    }
+
+    fn fail(&mut self, order: Option<u64>, id: Option<MessageId>, target: &Target) {
+        self.reports.push(Report::Event(Event::Failed {
+            order,
+            id,
+            target: Some(target.to_string()),
+            code: "no-such-conversation",
+            message: format!("this device knows of no conversation {target}"),
+            hint: format!("openchat group list; to join an open group: openchat join '{target}'"),
+        }));
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.decide(Input::Command(command));
+    }
+}
+
+/// Whether this is the conversation that is meant, whose tag may be written longer or shorter.
+pub(super) fn is_named(summary: &Summary, target: &Target) -> bool {
+    match target {
+        Target::Tagged { tag, .. } => summary.group.is_some_and(|group| tag.fits(&group)),
+        plain => summary.target == *plain,
+    }
+}
+
+/// The conversation that an order is about; a new group has none yet.
+const fn subject(order: &Order) -> Option<&Target> {
+    match order {
+        Order::New { .. } => None,
+        Order::Invite { target, .. }
+        | Order::Add { target, .. }
+        | Order::Accept { target }
+        | Order::Decline { target }
+        | Order::Leave { target }
+        | Order::Kick { target, .. }
+        | Order::Role { target, .. }
+        | Order::Rules { target, .. }
+        | Order::Rejoin { target } => Some(target),
+    }
+}

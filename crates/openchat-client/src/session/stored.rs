@@ -1,0 +1,54 @@
+//! How things stand, as the vault has it.
+
+use super::{SessionError, obey::is_named};
+use crate::{
+    device,
+    vault::{Identity, Vault},
+};
+use openchat_engine::{Engine, Snapshot, Summary, Target};
+
+/// What is stored of the conversations.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The conversations and invitations.
+    pub conversations: Vec<StoredConversation>,
+    /// Messages that are not acknowledged yet.
+    pub queued: usize,
+}
+
+/// A conversation as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredConversation {
+    /// How it stands.
+    pub summary: Summary,
+    /// Messages of others that were not shown yet.
+    pub waiting: u64,
+}
+
+impl StoredConversation {
+    /// Whether this is the conversation that is meant.
+    #[must_use]
+    pub fn is_named(&self, target: &Target) -> bool {
+        is_named(&self.summary, target)
+    }
+}
+
+/// Reads how things stand, also while a session is open elsewhere.
+///
+/// # Errors
+/// [`SessionError`]
+pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError> {
+    let engine = load(vault, identity)?;
+    let waiting = vault.waiting()?;
+    let conversation = |summary: Summary| StoredConversation {
+        waiting: summary.group.and_then(|group| waiting.get(&group).copied()).unwrap_or_default(),
+        summary,
+    };
+    let conversations = engine.conversations().map(conversation).collect();
+    Ok(Stored { conversations, queued: engine.queued() })
+}
+
+pub(super) fn load(vault: &Vault, identity: &Identity) -> Result<Engine, SessionError> {
+    let snapshot = Snapshot { records: vault.records()? };
+    Ok(Engine::new(device::device(identity)?, snapshot)?)
+}
