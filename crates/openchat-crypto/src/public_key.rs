@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn points_off_the_curve_are_refused() {
+    fn b3_points_off_the_curve_are_refused() {
         let good = key(1);
         for bit in 8..65 * 8 {
             let mut bytes = *good.as_bytes();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_refused() {
+    fn b4_zero_is_refused() {
         assert_eq!(parsed(ZERO, ONE), Err(BadSignature));
         assert_eq!(parsed(ONE, ZERO), Err(BadSignature));
         assert!(parsed(ONE, ONE).is_ok());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_high_s_is_refused() {
+    fn b4_a_high_s_is_refused() {
         assert!(parsed(ONE, HALF_ORDER).is_ok());
         assert_eq!(parsed(ONE, plus_one(HALF_ORDER)), Err(BadSignature));
         assert_eq!(parsed(ONE, ORDER), Err(BadSignature));

@@ -12,6 +12,7 @@
 
 mod authority;
 mod commit;
+mod entries;
 mod fault;
 mod heartbeat;
 mod index;

@@ -54,18 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trailing_bytes_are_refused() {
+    fn b1_trailing_bytes_are_refused() {
         assert_eq!(decode::<u32>(&[5, 0], 10), Err(DecodeError::NotCanonical));
     }
 
     #[test]
-    fn overlong_integers_are_refused() {
+    fn b1_overlong_integers_are_refused() {
         assert_eq!(decode::<u32>(&[0x85, 0x00], 10), Err(DecodeError::NotCanonical));
         assert_eq!(decode::<u32>(&[0x05], 10), Ok(5));
     }
 
     #[test]
-    fn too_long_is_refused_before_decoding() {
+    fn b2_too_long_is_refused_before_decoding() {
         assert_eq!(decode::<u32>(&[5], 0), Err(DecodeError::TooLong { len: 1, max: 0 }));
     }
 

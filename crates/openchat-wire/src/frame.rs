@@ -135,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn length_0_is_refused() {
+    fn f1_length_0_is_refused() {
         assert_eq!(pushed(&[0, 0, 0, 0]), Err(FrameError::Empty));
     }
 
     #[test]
-    fn a_length_beyond_the_cap_is_refused_from_the_header_alone() {
+    fn f2_a_length_beyond_the_cap_is_refused_from_the_header_alone() {
         assert_eq!(pushed(&[0, 0, 0, 17]), Err(FrameError::TooLong { len: 17, max: 16 }));
         assert_eq!(
             pushed(&[0xff; 4]),
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_is_refused() {
+    fn f3_an_unknown_version_is_refused() {
         assert_eq!(pushed(&[0, 0, 0, 2, 2, 0]), Err(FrameError::Version(2)));
     }
 
     #[test]
-    fn trailing_and_overlong_payloads_are_refused() {
+    fn f4_trailing_and_overlong_payloads_are_refused() {
         let not_canonical = Err(FrameError::Payload(DecodeError::NotCanonical));
         assert_eq!(pushed(&[0, 0, 0, 3, 1, 0, 9]), not_canonical);
         assert_eq!(pushed(&[0, 0, 0, 3, 1, 0x80, 0]), not_canonical);

@@ -77,7 +77,7 @@ fn somebody_elses_key_is_refused() {
 }
 
 #[test]
-fn a_bad_signature_is_refused() {
+fn q2_a_bad_signature_is_refused() {
     let good = bob();
     let mut der = good.clone();
     *der.last_mut().unwrap() ^= 1;
@@ -101,7 +101,7 @@ fn every_changed_byte_is_refused() {
 }
 
 #[test]
-fn other_sizes_are_refused() {
+fn q1_other_sizes_are_refused() {
     let good = bob();
     assert_eq!(refused(&[]), CsrError::Malformed);
     assert_eq!(refused(&[good.as_slice(), &[0]].concat()), CsrError::Malformed);
@@ -128,7 +128,7 @@ fn another_version_is_refused() {
 }
 
 #[test]
-fn a_request_for_a_cas_power_is_refused() {
+fn q3_a_request_for_a_cas_power_is_refused() {
     let ca = changed(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     assert_eq!(ca, Err(CsrError::Authority));
     for usage in [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign] {
@@ -138,7 +138,7 @@ fn a_request_for_a_cas_power_is_refused() {
 }
 
 #[test]
-fn a_request_for_another_name_is_refused() {
+fn q3_a_request_for_another_name_is_refused() {
     let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
     assert_eq!(changed(|p| p.distinguished_name = common_name("alice")), Err(CsrError::OtherName));
     for names in [

@@ -175,7 +175,7 @@ fn a_head_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn a_log_that_is_taken_back_is_seen() {
+fn t1_a_log_that_is_taken_back_is_seen() {
     let first = head(3, 10);
     assert_eq!(head(3, 10).follows(&first), Ok(()));
     assert_eq!(head(3, 11).follows(&first), Ok(()));

@@ -21,7 +21,7 @@ fn message(token: usize) -> LogEntry {
 }
 
 #[test]
-fn the_largest_message_decodes_and_one_byte_more_does_not() {
+fn e2_the_largest_message_decodes_and_one_byte_more_does_not() {
     let overhead = message(MAX_ENTRY).to_bytes().len() - MAX_ENTRY;
     let largest = message(MAX_ENTRY - overhead);
     assert_eq!(largest.to_bytes().len(), MAX_ENTRY);
@@ -32,7 +32,7 @@ fn the_largest_message_decodes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn the_largest_commit_decodes_and_a_larger_one_does_not() {
+fn e2_the_largest_commit_decodes_and_a_larger_one_does_not() {
     let mut scribe = Scribe::new(1, 0);
     let commit = scribe.make(0, Act::Update);
     let mut entry = scribe.signed(0, &commit);
