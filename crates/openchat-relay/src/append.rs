@@ -99,8 +99,8 @@ impl<S: Store> Relay<S> {
         Ok(offer.appended(place))
     }
 
-    /// Of several requests for one seat or admission the first is enough, so nobody fills a log with
-    /// them who may append nothing else.
+    /// Of several requests for one seat or admission the first is enough for all who have seen it, so
+    /// nobody fills a log with them who may append nothing else.
     fn append_leave(&mut self, offer: Offer<'_>, entry: &LeaveEntry) -> Result<Outcome, Stop> {
         let group = self.groups.get(&self.store, offer.log)?.ok_or(Refusal::NoAccess)?;
         let me = &offer.who.fingerprint;
@@ -116,7 +116,10 @@ impl<S: Store> Relay<S> {
         }
         let key = key(&offer.log.0, &me.0);
         let asked = record::<Asked>(&self.store, Table::Leave, &key)?;
-        if let Some(asked) = asked.filter(|asked| asked.since == leave.since) {
+        if let Some(asked) = asked.filter(|asked| asked.since == leave.since)
+            && (group.turns.has_asked(me, offer.now)
+                || !has_seated_since(&self.store, group, asked.seq)?)
+        {
             return Ok(Outcome::answer(Answer::Appended(asked.seq)));
         }
         let place = stage(&mut self.store, offer, group.tail, None)?;
@@ -125,9 +128,17 @@ impl<S: Store> Relay<S> {
         if !group.roster.policy().is_some_and(Policy::is_direct) {
             place::leave(&mut self.store, me, offer.log)?;
         }
+        group.turns.ask(*me, offer.now);
         group.advance(place);
         Ok(offer.appended(place))
     }
+}
+
+/// Whether somebody has come in behind this place, who has not been shown what is there: all who
+/// were may be gone.
+fn has_seated_since(store: &impl Store, group: &Group, place: Seq) -> Result<bool, Stop> {
+    let Some(newest) = group.roster.seats().map(|seat| seat.seated).max() else { return Ok(false) };
+    Ok(store.commit(group.roster.group(), newest)?.is_some_and(|seated| seated > place))
 }
 
 /// Outsiders are told the same as if there were no such group.

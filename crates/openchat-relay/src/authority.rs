@@ -64,6 +64,9 @@ pub enum EnrollReason {
     /// The key has another name.
     #[error("key certified for another name")]
     KeyTaken,
+    /// The key was revoked, for ever.
+    #[error("key revoked")]
+    Revoked,
     /// The certification request is not acceptable.
     #[error("certification request: {0}")]
     Csr(#[from] CsrError),
@@ -86,7 +89,7 @@ impl EnrollReason {
             | Self::OtherName
             | Self::Used => EnrollRefusal::Invitation,
             Self::NameTaken => EnrollRefusal::NameTaken,
-            Self::KeyTaken => EnrollRefusal::KeyTaken,
+            Self::KeyTaken | Self::Revoked => EnrollRefusal::KeyTaken,
             Self::Csr(_) => EnrollRefusal::Csr,
             Self::Enrolled | Self::Again | Self::Authority(_) | Self::Store(_) => {
                 EnrollRefusal::Internal
@@ -240,6 +243,9 @@ impl<S: Store> Relay<S> {
         let key_of_name = self.record::<Fingerprint>(Table::Name, name.as_str().as_bytes())?;
         if key_of_name.is_some_and(|known| known != *key) {
             return Err(EnrollReason::NameTaken);
+        }
+        if self.transparency.is_revoked(key) {
+            return Err(EnrollReason::Revoked);
         }
         let name_of_key = self.directory(key)?.map(|member| member.name);
         if name_of_key.is_some_and(|known| known != *name) {

@@ -7,17 +7,23 @@ use crate::{
     group::Group,
     inbox,
     outcome::{Outcome, Stop, TailEnd},
+    pace::Buckets,
     place::{Moves, key},
     relay::{Relay, record},
     store::{CommitPoint, Limit, Place, Store, Table, Which},
-    turn::Turn,
+    transparency::Transparency,
+    turn::{Keeping, Turn},
 };
+use openchat_crypto::Label;
 use openchat_pki::Entry;
 use openchat_roster::{
-    Access, Commit, CommitEntry, CommitFault, Entrant, Operation, Person, Policy, Roster,
-    Transition, log_hash_start,
+    Access, Commit, CommitEntry, CommitFault, Entrant, Operation, Person, Policy, Reason, Role,
+    Roster, Seat, Transition, log_hash_start,
 };
-use openchat_wire::{Epoch, Fingerprint, GroupId, Name, Seq, UnixMillis, encode, relay::Refusal};
+use openchat_wire::{
+    Epoch, Fingerprint, GroupId, Name, Seq, UnixMillis, encode, limits::MAX_UNCLAIMED,
+    relay::Refusal,
+};
 
 impl<S: Store> Relay<S> {
     /// Decides about a commit.
@@ -31,6 +37,9 @@ impl<S: Store> Relay<S> {
             return Err(RuleFault::Author.into());
         }
         inbox::check(&commit, offer.letters)?;
+        if entrant(&commit).is_some() && self.transparency.is_revoked(&commit.author) {
+            return Err(RuleFault::Revoked.into());
+        }
         if entrant(&commit).is_some_and(|entrant| entrant.name != offer.who.name) {
             return Err(RuleFault::Name.into());
         }
@@ -59,6 +68,7 @@ impl<S: Store> Relay<S> {
         if wait > 0 {
             return Err(Refusal::Paced { retry_ms: wait }.into());
         }
+        take_adds(&mut self.adds, commit, offer.now)?;
         // An attempt counts: the checks of a large group take a while.
         self.creates.take(author, 1, offer.now);
         let mut roster = Roster::new(*offer.log);
@@ -70,7 +80,7 @@ impl<S: Store> Relay<S> {
         if let Some(group) = registered(&self.store, &policy.access)? {
             return Err(Refusal::NameTaken(group).into());
         }
-        check_people(&self.store, commit, offer.now)?;
+        check_people(&self.store, &self.transparency, commit, offer.now)?;
         self.transparency.check(commit.head, offer.now)?;
         let moves = Moves::of(commit, &policy.access, transition.outline().removed(), false);
         moves.check_room(&self.store, offer.log)?;
@@ -116,8 +126,13 @@ impl<S: Store> Relay<S> {
         if let Some(outcome) = repeated(&self.store, offer)? {
             return Ok(outcome);
         }
+        take_adds(&mut self.adds, commit, offer.now)?;
         if commit.epoch != group.roster.epoch() || commit.interim != *group.roster.interim() {
-            keep_place(group, commit, offer.now);
+            let wait = group.turns.lose(commit.author, offer.now);
+            if wait > 0 {
+                return Err(Refusal::Paced { retry_ms: wait }.into());
+            }
+            keep_place(&self.store, group, (entry, commit), offer.now)?;
             return Err(conflict(&self.store, offer.log, commit.epoch));
         }
         let turn = Turn::of(commit, &group.roster);
@@ -125,7 +140,7 @@ impl<S: Store> Relay<S> {
         if wait > 0 {
             return Err(Refusal::Paced { retry_ms: wait }.into());
         }
-        check_people(&self.store, commit, offer.now)?;
+        check_people(&self.store, &self.transparency, commit, offer.now)?;
         self.transparency.check(commit.head, offer.now)?;
         if turn.is_its_authors() {
             group.turns.take(turn, commit.author, offer.now);
@@ -168,24 +183,36 @@ fn registered(store: &impl Store, access: &Access) -> Result<Option<GroupId>, St
 
 /// R2 and R7: whom a commit puts into the group is known by that name and key, and a prekey that it
 /// uses has not expired.
-fn check_people(store: &impl Store, commit: &Commit, now: UnixMillis) -> Result<(), Stop> {
+fn check_people(
+    store: &impl Store,
+    log: &Transparency,
+    commit: &Commit,
+    now: UnixMillis,
+) -> Result<(), Stop> {
+    let check_known = |key: &Fingerprint, name: Option<&Name>| {
+        if log.is_revoked(key) {
+            Err(RuleFault::Revoked.into())
+        } else {
+            check_known(store, key, name)
+        }
+    };
     for operation in &commit.operations {
         match operation {
             Operation::Create {
                 policy: Policy { access: Access::Direct { peers }, .. }, ..
             } => {
                 for peer in peers {
-                    check_known(store, peer, None)?;
+                    check_known(peer, None)?;
                 }
             }
             Operation::Add { entrant: Entrant { name, key }, prekey } => {
-                check_known(store, &key.fingerprint(), Some(name))?;
+                check_known(&key.fingerprint(), Some(name))?;
                 if prekey.view().map_err(CommitFault::from)?.not_after < now {
                     return Err(RuleFault::Expired.into());
                 }
             }
             Operation::Admit(Person { name, fingerprint }) => {
-                check_known(store, fingerprint, Some(name))?;
+                check_known(fingerprint, Some(name))?;
             }
             _ => {}
         }
@@ -199,17 +226,81 @@ fn check_known(store: &impl Store, key: &Fingerprint, name: Option<&Name>) -> Re
     if is_known { Ok(()) } else { Err(RuleFault::Stranger.into()) }
 }
 
-/// After a removal has lost its race, its author has the next place for a while: those who are to be
-/// removed could go on winning. The operations have to make sense still.
-fn keep_place(group: &mut Group, commit: &Commit, now: UnixMillis) {
-    let removes = |operation: &Operation| matches!(operation, Operation::Remove { .. });
-    let has_lost = commit.epoch < group.roster.epoch() && commit.operations.iter().any(removes);
-    if has_lost
-        && group.turns.may_keep(commit.author, now)
-        && group.roster.outline(&commit.author, &commit.operations, &commit.head).is_ok()
-    {
-        group.turns.keep(commit.author, now);
+/// Paces the adds of one person over all groups, whatever comes of them: the relay checks a
+/// signature for each. More of them than one adder may own are refused before (C13).
+fn take_adds(
+    adds: &mut Buckets<Fingerprint>,
+    commit: &Commit,
+    now: UnixMillis,
+) -> Result<(), Stop> {
+    let is_add = |operation: &&Operation| matches!(operation, Operation::Add { .. });
+    let count = commit.operations.iter().filter(is_add).count();
+    if count > MAX_UNCLAIMED {
+        return Err(CommitFault::Full.into());
     }
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let wait = adds.wait(&commit.author, count, now);
+    if wait > 0 {
+        return Err(Refusal::Paced { retry_ms: wait }.into());
+    }
+    if count > 0 {
+        adds.take(commit.author, count, now);
+    }
+    Ok(())
+}
+
+/// After a removal has lost its race, its author has the next place for a while: those who are to be
+/// removed could go on winning. It has lost just now, its author has signed it, and the operations
+/// make sense still; or else any member could hold the group up with what it never meant to commit.
+fn keep_place(
+    store: &impl Store,
+    group: &mut Group,
+    (entry, commit): (&CommitEntry, &Commit),
+    now: UnixMillis,
+) -> Result<(), Stop> {
+    let author = &commit.author;
+    let Some(claim) = keeping(group, commit) else { return Ok(()) };
+    if group.turns.may_keep(author, claim, now)
+        && has_just_lost(store, group, commit)?
+        && is_signed(group, entry, author)
+        && group.roster.outline(author, &commit.operations, &commit.head).is_ok()
+    {
+        group.turns.keep(*author, claim, now);
+    }
+    Ok(())
+}
+
+/// What a commit claims the next place for: `None` without a removal, or a seat.
+fn keeping(group: &Group, commit: &Commit) -> Option<Keeping> {
+    let removal = |operation: &Operation| match operation {
+        Operation::Remove { reason, .. } => Some(matches!(reason, Reason::Evicted)),
+        _ => None,
+    };
+    let mut removals = commit.operations.iter().filter_map(removal).peekable();
+    removals.peek()?;
+    let is_admin = group.roster.seat(&commit.author)?.role == Role::Admin;
+    Some(match (is_admin, removals.any(|evicts| evicts)) {
+        (true, true) => Keeping::Eviction,
+        (true, false) => Keeping::Admin,
+        (false, _) => Keeping::Member,
+    })
+}
+
+/// Whether a commit was made on the epoch just before the log's last one.
+fn has_just_lost(store: &impl Store, group: &Group, commit: &Commit) -> Result<bool, Stop> {
+    if commit.epoch.next() != group.roster.epoch() {
+        return Ok(false);
+    }
+    let log = group.roster.group();
+    let Some(seq) = store.commit(log, commit.epoch)? else { return Ok(false) };
+    let point = store.point(log, seq)?;
+    Ok(point.is_some_and(|point| point.commit.interim == commit.interim))
+}
+
+fn is_signed(group: &Group, entry: &CommitEntry, author: &Fingerprint) -> bool {
+    let signed = CommitEntry::signed_bytes(&entry.commit, &entry.tag);
+    let verifies = |seat: &Seat| seat.key.verify(Label::Commit, &signed, &entry.signature).is_ok();
+    group.roster.seat(author).is_some_and(verifies)
 }
 
 /// The commit that came first at `epoch`. There is none if the commit is ahead of the log, or made

@@ -13,6 +13,9 @@ pub(crate) enum RuleFault {
     /// Others are put into a group by the names and keys that they have.
     #[error("R2: the directory does not have this name with this key")]
     Stranger,
+    /// Whose key others may hold comes in nowhere.
+    #[error("R2: the key was revoked")]
+    Revoked,
     /// Letters go to those whom the commit adds or admits, one each.
     #[error("R6: a letter to somebody whom no commit adds or admits, or a second one")]
     Letter,

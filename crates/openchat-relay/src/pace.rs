@@ -11,6 +11,12 @@ use openchat_wire::{
 };
 use std::collections::HashMap;
 
+/// People whom one person adds at once: two whole groups' worth, for a commit that lost its race.
+pub(crate) const ADD_BURST: u32 = 2_048;
+
+/// And then one in this time: at 0.3 ms for a check the relay spends 0.3% of its time on it.
+pub(crate) const ADD_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How many tokens a bucket holds, and how often it gains one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -27,8 +33,14 @@ impl Pace {
     pub(crate) const RENEWALS: Self = Self { burst: RENEWAL_BURST, interval: RENEWAL_INTERVAL };
     /// Of one member's other commits.
     pub(crate) const CHANGES: Self = Self { burst: CHANGE_BURST, interval: CHANGE_INTERVAL };
-    /// Of places that a group keeps for one member.
+    /// Of places that a group keeps for one admin, and for all others together.
     pub(crate) const KEPT: Self = Self { burst: KEPT_PLACE_BURST, interval: KEPT_PLACE_INTERVAL };
+    /// Of one author's commits on an epoch that is over: each is answered with a whole commit.
+    pub(crate) const LOST: Self = Self { burst: CHANGE_BURST, interval: CHANGE_INTERVAL };
+    /// Of one author's leave requests, which are logged again for those who came later.
+    pub(crate) const ASKS: Self = Self { burst: 1, interval: Duration::from_mins(1) };
+    /// Of the people whom one person adds, in whatever groups: each costs a signature's check.
+    pub(crate) const ADDS: Self = Self { burst: ADD_BURST, interval: ADD_INTERVAL };
     /// Of one person's new groups.
     pub(crate) const CREATES: Self = Self { burst: CREATE_BURST, interval: CREATE_INTERVAL };
     /// Of one person's new prekeys.

@@ -15,6 +15,10 @@ use openchat_wire::{
     relay::Refusal,
 };
 
+/// Places of one person: all the groups that it enters itself, after others have filled its list,
+/// and those of others that it enters then.
+const MAX_PLACES: usize = 3 * MAX_GROUPS;
+
 /// What a commit changes of who is where.
 #[derive(Debug, Default)]
 pub(crate) struct Moves {
@@ -66,13 +70,18 @@ impl Moves {
     /// Whether everybody who comes in may be in a group more.
     pub(crate) fn check_room(&self, store: &impl Store, log: &GroupId) -> Result<(), Stop> {
         for (person, by) in &self.into {
-            let places = store.scan(Table::Place, &person.0, MAX_GROUPS)?;
+            let places = store.scan(Table::Place, &person.0, MAX_PLACES)?;
             if places.iter().any(|place| place.rest == log.0) {
                 continue;
             }
             let same = places.iter().filter(|place| place.value == by.0).count();
-            let is_full = places.len() >= MAX_GROUPS;
-            if is_full || (person != by && same >= MAX_GROUPS_BY_ANOTHER) {
+            // Nobody is kept from what it does itself by places that others have put it in.
+            let is_full = if person == by {
+                same >= MAX_GROUPS
+            } else {
+                places.len() >= MAX_GROUPS || same >= MAX_GROUPS_BY_ANOTHER
+            };
+            if is_full {
                 return Err(Refusal::TooManyGroups(*person).into());
             }
         }
@@ -101,7 +110,11 @@ impl Moves {
 
 /// The groups of a person.
 pub(crate) fn groups(store: &impl Store, person: &Fingerprint) -> Result<Vec<GroupId>, StoreError> {
-    let places = store.scan(Table::Place, &person.0, MAX_GROUPS)?;
+    let mut places = store.scan(Table::Place, &person.0, MAX_PLACES)?;
+    // Its own come first if there are more than one answer tells; letters tell of the others.
+    places.sort_by_key(|place| place.value != person.0);
+    places.truncate(MAX_GROUPS);
+    places.sort_by(|one, other| one.rest.cmp(&other.rest));
     let group = |rest: Vec<u8>| rest.try_into().map(GroupId);
     let groups = places.into_iter().map(|place| group(place.rest)).collect::<Result<_, _>>();
     groups.map_err(|_| StoreError::Corrupt("the place of a person in a group"))

@@ -5,6 +5,7 @@
 //! crashes and whoever publishes it again.
 
 use crate::{
+    fault::RuleFault,
     outcome::{Identity, Outcome, Stop},
     relay::Relay,
     store::{Record, Store, StoreError, Table},
@@ -66,6 +67,9 @@ impl<S: Store> Relay<S> {
             return Err(Refusal::Paced { retry_ms: wait }.into());
         }
         self.published.take(who.fingerprint, cost, now);
+        if self.transparency.is_revoked(&who.fingerprint) {
+            return Err(RuleFault::Revoked.into());
+        }
         let owner = self.identity_key(who)?;
         let fit = prekeys.iter().map(|prekey| fit(prekey, &owner, now));
         let fit: Vec<Fit> = fit.collect::<Result<_, Stop>>()?;
@@ -104,7 +108,7 @@ impl<S: Store> Relay<S> {
             return Err(Refusal::Paced { retry_ms: wait }.into());
         }
         self.fetches.take(who.fingerprint, 1, now);
-        if self.directory(owner)?.is_none() {
+        if self.directory(owner)?.is_none() || self.transparency.is_revoked(owner) {
             return Err(Refusal::NotFound.into());
         }
         self.fetches_of_one.take(pair, 1, now);
@@ -183,7 +187,7 @@ impl<S: Store> Relay<S> {
         Ok(())
     }
 
-    fn forget_prekeys(&mut self, owner: &Fingerprint) -> Result<(), StoreError> {
+    pub(crate) fn forget_prekeys(&mut self, owner: &Fingerprint) -> Result<(), StoreError> {
         for record in self.kept_prekeys(owner)? {
             let key = [&owner.0[..], &record.rest].concat();
             self.store.remove(Table::Prekey, &key, &record.value)?;

@@ -136,6 +136,8 @@ impl<S: Store> Relay<S> {
     /// Decides about `Request::CertificateOf`.
     pub(crate) fn certificate_of(&self, name: &Name) -> Result<Outcome, Stop> {
         let key: Option<Fingerprint> = self.record(Table::Name, name.as_str().as_bytes())?;
+        // Asked by its key it is told still: logs speak of those who were.
+        let key = key.filter(|key| !self.transparency.is_revoked(key));
         self.certificate(&key.ok_or(Refusal::NotFound)?)
     }
 }

@@ -40,6 +40,8 @@ pub struct Relay<S> {
     pub(crate) groups: Groups,
     /// How many groups each person may create right now.
     pub(crate) creates: Buckets<Fingerprint>,
+    /// How many people each person may add right now.
+    pub(crate) adds: Buckets<Fingerprint>,
     /// How many prekeys each person may publish right now.
     pub(crate) published: Buckets<Fingerprint>,
     /// How many prekeys each person may fetch right now.
@@ -70,6 +72,7 @@ impl<S: Store> Relay<S> {
             transparency,
             groups: Groups::default(),
             creates: Buckets::new(Pace::CREATES),
+            adds: Buckets::new(Pace::ADDS),
             published: Buckets::new(Pace::PUBLISHED),
             fetches: Buckets::new(Pace::FETCHES),
             fetches_of_one: Buckets::new(Pace::FETCHES_OF_ONE),

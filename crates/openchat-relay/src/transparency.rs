@@ -6,8 +6,8 @@ use core::time::Duration;
 use openchat_crypto::IdentityKey;
 use openchat_pki::{Entry, MerkleLog};
 use openchat_roster::HeadRef;
-use openchat_wire::{Digest, UnixMillis, limits::MAX_HEAD_AGE};
-use std::collections::VecDeque;
+use openchat_wire::{Digest, Fingerprint, UnixMillis, limits::MAX_HEAD_AGE};
+use std::collections::{HashSet, VecDeque};
 
 /// A head is signed anew when the log has grown or its time is this old, and only if somebody
 /// asks: a server at rest signs nothing.
@@ -79,6 +79,11 @@ impl Transparency {
         self.signed.as_ref().map_or(&[], |signed| &signed.bytes)
     }
 
+    /// Whether the log says that this key counts no more.
+    pub(crate) fn is_revoked(&self, key: &Fingerprint) -> bool {
+        self.heads.revoked.contains(key)
+    }
+
     /// Whether a commit may name this head: it is the newest, or was until not long ago. Its age
     /// counts from the entry that made it old, so a log at rest has no stale heads.
     pub(crate) fn check(&self, head: HeadRef, now: UnixMillis) -> Result<(), HeadFault> {
@@ -92,6 +97,8 @@ struct Heads {
     tree: MerkleLog,
     /// Heads that were the newest until not long ago, oldest first.
     former: VecDeque<Former>,
+    /// The keys that it revokes.
+    revoked: HashSet<Fingerprint>,
 }
 
 #[derive(Debug)]
@@ -124,6 +131,9 @@ impl Heads {
         }
         self.former.push_back(Former { head: self.newest(), until: now });
         self.tree.push(entry);
+        if let Ok(Entry::Revoke { fingerprint, .. }) = Entry::decode(entry) {
+            self.revoked.insert(fingerprint);
+        }
     }
 
     fn check(&self, head: HeadRef, now: UnixMillis) -> Result<(), HeadFault> {

@@ -53,6 +53,17 @@ impl Turn {
     }
 }
 
+/// Whose lost removal it is that asks for the next place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// Somebody's who is no admin.
+    Member,
+    /// An admin's, of people who go by themselves or whose keys were revoked.
+    Admin,
+    /// An admin's, of somebody against its will: no place of a member's holds it up.
+    Eviction,
+}
+
 /// How fast a group takes commits right now.
 #[derive(Debug)]
 pub(crate) struct Turns {
@@ -65,12 +76,17 @@ pub(crate) struct Turns {
     changes: Buckets<Fingerprint>,
     kept: Option<Kept>,
     keeps: Buckets<Fingerprint>,
+    /// Of all who are no admins: who has several keys has one bucket still.
+    members_keeps: Bucket,
+    lost: Buckets<Fingerprint>,
+    asks: Buckets<Fingerprint>,
 }
 
 /// The next place is this person's for a while.
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     author: Fingerprint,
+    claim: Keeping,
     since: UnixMillis,
 }
 
@@ -86,6 +102,9 @@ impl Turns {
             changes: Buckets::new(Pace::CHANGES),
             kept: None,
             keeps: Buckets::new(Pace::KEPT),
+            members_keeps: Bucket::new(Pace::KEPT),
+            lost: Buckets::new(Pace::LOST),
+            asks: Buckets::new(Pace::ASKS),
         }
     }
 
@@ -129,19 +148,44 @@ impl Turns {
         self.notices.push_back(now);
     }
 
-    /// Whether this author may have the next place kept, if its reason is good. To ask counts.
-    pub(crate) fn may_keep(&mut self, author: Fingerprint, now: UnixMillis) -> bool {
-        let is_kept = self.kept.is_some_and(|kept| left(kept.since, KEPT_PLACE, now) > 0);
-        let may = !is_kept && self.keeps.wait(&author, 1, now) == 0;
-        if may {
-            self.keeps.take(author, 1, now);
+    /// Milliseconds until the group looks at a commit of this author that has lost its race. To be
+    /// looked at counts.
+    pub(crate) fn lose(&mut self, author: Fingerprint, now: UnixMillis) -> u32 {
+        let wait = self.lost.wait(&author, 1, now);
+        if wait == 0 {
+            self.lost.take(author, 1, now);
         }
-        may
+        wait
     }
 
-    /// Keeps the next place for this author.
-    pub(crate) const fn keep(&mut self, author: Fingerprint, now: UnixMillis) {
-        self.kept = Some(Kept { author, since: now });
+    /// Whether this author has asked to leave just now.
+    pub(crate) fn has_asked(&self, author: &Fingerprint, now: UnixMillis) -> bool {
+        self.asks.wait(author, 1, now) > 0
+    }
+
+    /// This author's leave request is in the log.
+    pub(crate) fn ask(&mut self, author: Fingerprint, now: UnixMillis) {
+        self.asks.take(author, 1, now);
+    }
+
+    /// Whether this author may have the next place kept, if its reason is good.
+    pub(crate) fn may_keep(&self, author: &Fingerprint, claim: Keeping, now: UnixMillis) -> bool {
+        let held = self.kept.filter(|kept| left(kept.since, KEPT_PLACE, now) > 0);
+        let gives_way = |kept: Kept| kept.claim == Keeping::Member && claim == Keeping::Eviction;
+        let wait = match claim {
+            Keeping::Member => self.members_keeps.wait(1, now),
+            Keeping::Admin | Keeping::Eviction => self.keeps.wait(author, 1, now),
+        };
+        wait == 0 && held.is_none_or(gives_way)
+    }
+
+    /// Keeps the next place for this author, who [may have it](Self::may_keep).
+    pub(crate) fn keep(&mut self, author: Fingerprint, claim: Keeping, now: UnixMillis) {
+        match claim {
+            Keeping::Member => self.members_keeps.take(1, now),
+            Keeping::Admin | Keeping::Eviction => self.keeps.take(author, 1, now),
+        }
+        self.kept = Some(Kept { author, claim, since: now });
     }
 
     /// Joins that some could not follow are followed by slower ones: each notice doubles the time
@@ -223,13 +267,13 @@ mod tests {
     #[test]
     fn a_kept_place_is_for_its_author_alone_until_it_is_used_or_time_is_up() {
         let mut turns = Turns::new();
-        assert!(turns.may_keep(ALICE, NOW));
-        turns.keep(ALICE, NOW);
+        assert!(turns.may_keep(&ALICE, Keeping::Admin, NOW));
+        turns.keep(ALICE, Keeping::Admin, NOW);
         assert_eq!(turns.wait(Turn::Change, &ALICE, NOW), 0);
         assert_eq!(turns.wait(Turn::Change, &BOB, NOW), 10_000);
         assert_eq!(turns.wait(Turn::Change, &BOB, NOW.after(KEPT_PLACE)), 0);
         assert_eq!(turns.wait(Turn::Change, &BOB, UnixMillis(0)), 0, "a clock that was set back");
-        assert!(!turns.may_keep(BOB, NOW), "it is kept already");
+        assert!(!turns.may_keep(&BOB, Keeping::Eviction, NOW), "it is kept already");
         turns.taken(&BOB);
         assert!(turns.wait(Turn::Change, &BOB, NOW) > 0);
         turns.taken(&ALICE);
@@ -237,16 +281,43 @@ mod tests {
     }
 
     #[test]
-    fn nobody_keeps_places_all_the_time() {
+    fn an_admin_who_evicts_waits_for_no_place_of_a_member() {
         let mut turns = Turns::new();
-        let second = |second| NOW.after(Duration::from_secs(second));
+        turns.keep(BOB, Keeping::Member, NOW);
+        assert!(!turns.may_keep(&ALICE, Keeping::Member, NOW));
+        assert!(!turns.may_keep(&ALICE, Keeping::Admin, NOW));
+        assert!(turns.may_keep(&ALICE, Keeping::Eviction, NOW));
+        turns.keep(ALICE, Keeping::Eviction, NOW);
+        assert_eq!(turns.wait(Turn::Change, &ALICE, NOW), 0);
+        assert_eq!(turns.wait(Turn::Change, &BOB, NOW), 10_000);
+    }
+
+    #[test]
+    fn nobody_keeps_places_all_the_time() {
+        for claim in [Keeping::Member, Keeping::Admin, Keeping::Eviction] {
+            let kept = places_kept(claim, |_| ALICE);
+            assert!(kept <= KEPT_PLACE_BURST + 10, "{kept} times ten seconds of ten minutes");
+        }
+    }
+
+    #[test]
+    fn members_have_one_bucket_however_many_they_are() {
+        let kept = places_kept(Keeping::Member, |second| Fingerprint([second; 32]));
+        assert!(kept <= KEPT_PLACE_BURST + 10, "{kept} times ten seconds of ten minutes");
+    }
+
+    /// How often a place is kept in ten minutes in which somebody asks every second.
+    fn places_kept(claim: Keeping, author: impl Fn(u8) -> Fingerprint) -> u32 {
+        let mut turns = Turns::new();
         let mut kept = 0;
-        for now in (0..600).map(second) {
-            if turns.may_keep(ALICE, now) {
-                turns.keep(ALICE, now);
+        for second in 0..600_u64 {
+            let now = NOW.after(Duration::from_secs(second));
+            let author = author(u8::try_from(second % 256).unwrap());
+            if turns.may_keep(&author, claim, now) {
+                turns.keep(author, claim, now);
                 kept += 1;
             }
         }
-        assert!(kept <= KEPT_PLACE_BURST + 10, "{kept} times ten seconds of ten minutes");
+        kept
     }
 }

@@ -5,13 +5,33 @@ use crate::{
     relay::{Relay, record},
     store::{Store, StoreError, Table},
 };
+use openchat_pki::Entry;
 use openchat_wire::{
-    Blob,
+    Blob, Fingerprint, Name, UnixMillis,
     admin::{InvitationRecord, Revoked},
     decode,
 };
 
 impl<S: Store> Relay<S> {
+    /// Says for ever that the key of this name counts no more: an entry of the transparency log, at
+    /// the index that is returned; its prekeys go in the same batch. `None` if nobody has the name,
+    /// or its key was revoked before.
+    ///
+    /// # Errors
+    /// As the store fails; the batch is lost then.
+    pub fn revoke(&mut self, name: &Name, now: UnixMillis) -> Result<Option<u64>, StoreError> {
+        self.guard(|relay| {
+            let key = relay.record::<Fingerprint>(Table::Name, name.as_str().as_bytes())?;
+            let Some(fingerprint) = key.filter(|key| !relay.transparency.is_revoked(key)) else {
+                return Ok(None);
+            };
+            let entry = Entry::Revoke { name: name.clone(), fingerprint };
+            let index = relay.transparency.push(&mut relay.store, &entry, now)?;
+            relay.forget_prekeys(&fingerprint)?;
+            Ok(Some(index))
+        })
+    }
+
     /// Makes an invitation worthless that nobody has used. Whoever tries it hears the same as with
     /// an unknown one.
     ///

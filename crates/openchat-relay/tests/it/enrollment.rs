@@ -139,7 +139,7 @@ fn every_fault_of_an_invitation_looks_the_same_from_outside() {
 }
 
 #[test]
-fn a_name_has_one_key_and_a_key_one_name_for_ever() {
+fn q4_a_name_has_one_key_and_a_key_one_name_for_ever() {
     let mut world = World::new();
     let bob = world.person("bob");
     let invited = world.invite("bob");

@@ -4,6 +4,7 @@ use crate::{
     people::{Member, Person},
     support::{World, append, evicting, is_invalid, naming, open, promoting},
 };
+use core::time::Duration;
 use openchat_group::{Invited, Proposal};
 use openchat_relay::{Store as _, TailEnd, Tailing, store::Table};
 use openchat_roster::{
@@ -398,4 +399,42 @@ fn a_certificate_is_found_by_its_name() {
     assert_eq!(by_name, by_key);
     let nobody = Request::CertificateOf(naming().name.as_str().parse().unwrap());
     assert_eq!(world.ask(&alice, &nobody).answer, Err(Refusal::NotFound));
+}
+
+#[test]
+fn places_that_others_put_one_in_keep_nobody_from_its_own() {
+    let mut world = World::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| world.person(name));
+    let mut world = crowded(world, &bob, MAX_GROUPS, &openchat_wire::Fingerprint([7; 32]));
+    let general = world.open_group(&alice, "general").log();
+    world.join(&bob, general);
+    let own = world.closed_group(&bob).log();
+    let told = groups(&mut world, &bob);
+    assert!(told.contains(&general) && told.contains(&own), "its own come first");
+    assert_eq!(told.len(), MAX_GROUPS);
+    let closed = world.closed_group(&alice);
+    let (closed, entry, _) = world.prepare(closed, admitting(&bob));
+    let full = Refusal::TooManyGroups(bob.identity.fingerprint);
+    assert_eq!(world.refusal(&alice, closed.log(), &entry), full);
+}
+
+#[test]
+fn a_request_is_logged_again_for_those_who_came_later_once_a_minute() {
+    let mut world = World::new();
+    let (group, bobs) = pair(&mut world);
+    let (log, bob) = (group.log(), bobs.person.clone());
+    let first = world.place(&bob, log, &bobs.leave());
+    world.wait(Duration::from_mins(1));
+    assert_eq!(world.place(&bob, log, &bobs.leave()), first, "all have seen it");
+    let carol = world.person("carol");
+    let proposal = world.adding(&carol);
+    let group = world.commit(group, proposal);
+    let second = world.place(&bob, log, &bobs.leave());
+    assert!(second > first, "carol has not");
+    let dave = world.person("dave");
+    let proposal = world.adding(&dave);
+    world.commit(group, proposal);
+    assert_eq!(world.place(&bob, log, &bobs.leave()), second, "within a minute");
+    world.wait(Duration::from_mins(1));
+    assert!(world.place(&bob, log, &bobs.leave()) > second);
 }

@@ -262,3 +262,42 @@ fn who_may_not_is_refused_by_the_name_of_the_check() {
     is_invalid(&world.refusal(&bob, log, &forged), "C5");
     world.place(&alice, log, &eviction);
 }
+
+#[test]
+fn r2_a_revoked_key_comes_in_nowhere_and_for_ever() {
+    let mut world = World::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| world.person(name));
+    let general = world.open_group(&alice, "general").log();
+    let prekeys =
+        Request::PublishPrekeys { replace: false, prekeys: vec![world.prekey(&bob).to_bytes()] };
+    assert!(world.ask(&bob, &prekeys).answer.is_ok());
+    let by_key = Request::Certificate(bob.identity.fingerprint);
+    let before = world.head().size;
+    let (name, now) = (bob.identity.name.clone(), world.now);
+    assert_eq!(world.relay.revoke(&name, now).unwrap(), Some(before));
+    assert_eq!(world.relay.revoke(&name, now).unwrap(), None, "once");
+    assert_eq!(world.relay.revoke(&"nobody".parse().unwrap(), now).unwrap(), None);
+    world.relay.flush().unwrap();
+    let count = Request::CountPrekeys;
+    let none = Ok(Answer::Prekeys { one_time: 0, last_resort: None });
+    assert_eq!(world.ask(&bob, &count).answer, none);
+
+    let mut world = world.crash();
+    let (_, join) = world.prepare_join(&bob, general);
+    is_invalid(&world.refusal(&bob, general, &join), "R2: the key was revoked");
+    let (own, create) = world.begin(&bob, open("own"));
+    is_invalid(&world.refusal(&bob, own.log(), &create), "R2: the key was revoked");
+    for proposal in [world.adding(&bob), inviting(&bob)] {
+        let group = world.closed_group(&alice);
+        let (group, entry, _) = world.prepare(group, proposal);
+        is_invalid(&world.refusal(&alice, group.log(), &entry), "R2: the key was revoked");
+    }
+    is_invalid(&world.refusal_of(&bob, &prekeys), "R2: the key was revoked");
+    let fetch = Request::FetchPrekey(bob.identity.fingerprint);
+    assert_eq!(world.refusal_of(&alice, &fetch), Refusal::NotFound);
+    assert_eq!(world.refusal_of(&alice, &Request::CertificateOf(name)), Refusal::NotFound);
+    assert!(world.ask(&alice, &by_key).answer.is_ok(), "logs speak of him still");
+    let invited = world.invite("bob");
+    let outcome = world.enroll(&bob.request(&invited));
+    assert!(matches!(outcome.reason, openchat_relay::EnrollReason::Revoked), "{outcome:?}");
+}

@@ -2,16 +2,17 @@
 
 use crate::{
     people::{Member, Person},
-    support::{World, evicting, naming, promoting},
+    support::{World, commit, evicting, is_invalid, naming, promoting},
 };
 use core::time::Duration;
+use openchat_crypto::Label;
 use openchat_group::Proposal;
-use openchat_roster::{LogEntry, Policy, Role};
+use openchat_roster::{CommitEntry, LogEntry, Policy, Role};
 use openchat_wire::{
     Blob, GroupId,
     limits::{
         CHANGE_BURST, CHANGE_INTERVAL, CREATE_BURST, CREATE_INTERVAL, JOIN_BURST, JOIN_INTERVAL,
-        KEPT_PLACE, NOTICE_MEMORY, SLOWEST_JOINS,
+        KEPT_PLACE, MAX_UNCLAIMED, NOTICE_MEMORY, SLOWEST_JOINS,
     },
     relay::Refusal,
 };
@@ -200,4 +201,74 @@ fn no_place_is_kept_for_what_is_no_removal_or_makes_no_sense() {
     assert!(matches!(refusal, Refusal::Conflict { .. }));
     let (carols, rejoin) = world.prepare_rejoin(carols);
     world.place(&carols.person, log, &rejoin);
+}
+
+/// What takes bob out, made on an epoch that is over, in a form that a modified client can sign.
+fn forged(removal: &Blob, by: &Person, change: impl FnOnce(&mut openchat_roster::Commit)) -> Blob {
+    let mut forged = commit(&removal.0).unwrap();
+    let mut said = forged.view().unwrap();
+    change(&mut said);
+    forged.commit = said.to_bytes();
+    let signed = CommitEntry::signed_bytes(&forged.commit, &forged.tag);
+    forged.signature = by.key.sign(Label::Commit, &signed);
+    Blob(LogEntry::Commit(forged).to_bytes())
+}
+
+/// Whether a lost commit of alice's makes bob wait.
+fn is_kept_for(make: impl FnOnce(&Blob, &Person, &Person) -> Blob, updates: usize) -> bool {
+    let Race { mut world, log, alice, mut bob, removal, .. } = race();
+    for _ in 1..updates {
+        bob = world.update(bob);
+    }
+    let lost = make(&removal, &alice.person, &bob.person);
+    let refusal = world.refusal(&alice.person, log, &lost);
+    assert!(!matches!(refusal, Refusal::Paced { .. }), "{refusal:?}");
+    let (bob, update) = world.prepare_update(bob);
+    world.append(&bob.person, log, &update).answer == Err(paced(KEPT_PLACE))
+}
+
+#[test]
+fn a_place_is_kept_only_for_a_signed_removal_that_has_lost_the_last_race() {
+    assert!(is_kept_for(|removal, _, _| removal.clone(), 1));
+    assert!(is_kept_for(|removal, alice, _| forged(removal, alice, |_| ()), 1));
+    assert!(!is_kept_for(|removal, _, _| removal.clone(), 2), "it lost an earlier one");
+    assert!(!is_kept_for(|removal, _, bob| forged(removal, bob, |_| ()), 1), "unsigned");
+    let elsewhere = |said: &mut openchat_roster::Commit| said.interim.0[0] ^= 1;
+    assert!(!is_kept_for(|removal, alice, _| forged(removal, alice, elsewhere), 1));
+}
+
+#[test]
+fn commits_that_have_lost_are_looked_at_at_a_pace() {
+    let Race { mut world, log, alice, removal, .. } = race();
+    for _ in 0..CHANGE_BURST {
+        let refusal = world.refusal(&alice.person, log, &removal);
+        assert!(matches!(refusal, Refusal::Conflict { .. }), "{refusal:?}");
+    }
+    assert_eq!(world.refusal(&alice.person, log, &removal), paced(CHANGE_INTERVAL));
+    world.update(alice);
+}
+
+#[test]
+fn a_person_adds_people_at_a_pace_whatever_comes_of_it() {
+    let mut world = World::new();
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    let proposal = world.adding(&bob);
+    let (group, entry, _) = world.begin_with(&alice, Policy::closed(&naming()), proposal);
+    let crowd = |count| {
+        forged(&entry, &alice, |said| {
+            let add = said.operations.last().unwrap().clone();
+            said.operations.extend(vec![add; count - 1]);
+        })
+    };
+    // No signature is looked at of so many, so they cost nothing.
+    for _ in 0..CREATE_BURST {
+        is_invalid(&world.refusal(&alice, group.log(), &crowd(MAX_UNCLAIMED + 1)), "C13");
+    }
+    for _ in 0..2 {
+        is_invalid(&world.refusal(&alice, group.log(), &crowd(MAX_UNCLAIMED)), "C");
+    }
+    assert_eq!(world.refusal(&alice, group.log(), &entry), paced(Duration::from_millis(100)));
+    world.closed_group(&alice);
+    world.wait(Duration::from_millis(100));
+    world.place(&alice, group.log(), &entry);
 }
