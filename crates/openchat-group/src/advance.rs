@@ -95,6 +95,12 @@ impl Group {
         self.steps = steps;
     }
 
+    /// Forgets every secret of the group, for a device that goes while nobody is left to remove it.
+    pub fn forget_secrets(&mut self) {
+        self.drop_pending();
+        self.leave();
+    }
+
     /// The seat is gone, and with it every key.
     fn leave(&mut self) {
         self.changed.insert(StateKey::Secrets);

@@ -177,11 +177,11 @@ pub const CHANGE_INTERVAL: Duration = Duration::from_secs(1);
 /// be removed can't outrun it.
 pub const KEPT_PLACE: Duration = Duration::from_secs(10);
 
-/// Places that a group keeps for one member at once.
+/// Places that a group keeps at once for an admin, or for all who are none together.
 pub const KEPT_PLACE_BURST: u32 = 2;
 
-/// Pace of places kept for one member, once the burst is spent: nobody holds a group up for long
-/// by races that are lost on purpose.
+/// Pace of places kept for an admin, or for all who are none together, once the burst is spent: nobody
+/// holds a group up for long by races that are lost on purpose.
 pub const KEPT_PLACE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Age of the transparency head a commit names when the relay takes it.

@@ -1,6 +1,6 @@
 //! Commits in one's own name that one did not make, and answers that are lies.
 
-use openchat_group::{CommitKind, CommitOutcome, Effect, Group, PrivateFault};
+use openchat_group::{Change, CommitOutcome, Effect, Group, PrivateFault, SealError, Unreadable};
 use openchat_roster::CommitFault;
 
 use crate::kit::{Act, Device, Event, Liar, Lie, World, world::invalid};
@@ -13,7 +13,7 @@ fn copy(world: &mut World, of: usize) -> usize {
     let group = *world.roster().group();
     let mut copy = Device::new(index, group, &world.rng);
     let vault = {
-        let original = &world.devices[of];
+        let original = &mut world.devices[of];
         copy.name = original.name.clone();
         copy.key = openchat_crypto::IdentityKey::from_pkcs8(&original.key.to_pkcs8()).unwrap();
         original.vault()
@@ -43,10 +43,30 @@ fn a_copy_that_updates_leaves_the_original_behind_until_one_rejoin() {
     // Nobody else is to blame for what comes after.
     let events = world.act(2, Act::Update);
     assert_eq!(events[1].effect(), BEHIND);
+    // The original rejoins once; the copy is told that it is one.
     let events = world.act(1, Act::Rejoin);
-    assert_eq!(events[copy].effect(), Effect::NotMine);
+    assert_eq!(events[copy].effect(), Effect::Reseated);
     assert_eq!(world.stuck(), [copy]);
     world.assert_heard(&[0, 1, 2, 3]);
+}
+
+/// Two devices that run from one copied directory use the same keys: whoever writes second is not
+/// understood, sees its own key used in the log, and learns of the other by its next commit.
+#[test]
+fn two_devices_from_one_copied_state_use_the_same_keys() {
+    let mut world = World::new(11, 3, 0);
+    let copy = copy(&mut world, 1);
+    let first = world.devices[1].seal("by the original").unwrap();
+    let second = world.devices[copy].seal("by the copy").unwrap();
+    let events = world.publish(first);
+    assert_eq!(events[0].text(), Some("by the original"));
+    let events = world.publish(second);
+    assert_eq!(events[0], Event::Unreadable(Unreadable::Spent));
+    assert_eq!(events[2], Event::Unreadable(Unreadable::Spent));
+    world.act(1, Act::Rejoin);
+    assert!(world.devices[copy].group.is_left_behind());
+    assert_eq!(world.devices[copy].seal("again").unwrap_err(), SealError::NoKeys);
+    world.assert_heard(&[0, 1, 2]);
 }
 
 /// The original can even open what a rejoin wraps for its epoch; its own leaf is another's now.
@@ -58,7 +78,7 @@ fn an_original_blames_nobody_whose_rejoin_it_cannot_follow() {
     world.act(copy, Act::Update);
     let epochs = [world.roster().epoch(), stuck_at];
     let device = &mut world.devices[3];
-    let rejoin = Liar { device, log: &world.log }.commit_for(Act::Rejoin, &Lie::Nothing, &epochs);
+    let rejoin = Liar { device }.commit_for(Act::Rejoin, &Lie::Nothing, &epochs);
     let events = world.publish(rejoin);
     assert_eq!(events[1].effect(), BEHIND);
     assert_eq!(events[2].effect(), Effect::Followed { back: false });
@@ -71,12 +91,12 @@ fn a_stolen_identity_key_can_rejoin_and_everybody_is_told() {
     assert!(world.devices[thief].make(Act::Update).is_err(), "the key alone updates nothing");
     let events = world.act(thief, Act::Rejoin);
     for (device, event) in events.iter().enumerate() {
-        let Event::Commit(CommitOutcome::Valid { author, kind, effect, .. }) = event else {
+        let Event::Commit(CommitOutcome::Valid { author, changes, effect, .. }) = event else {
             panic!("{event:?}")
         };
-        assert_eq!((author.as_str(), *kind), ("d1", CommitKind::Rejoined));
+        assert_eq!((author.as_str(), &changes[..]), ("d1", &[Change::Rejoined][..]));
         let expected = match device {
-            1 => Effect::NotMine,
+            1 => Effect::Reseated,
             _ if device == thief => Effect::Own,
             _ => Effect::Followed { back: false },
         };
@@ -124,7 +144,7 @@ fn another_commit_ends_a_pending_one_even_if_it_can_not_be_followed() {
     let mut world = World::new(6, 3, 0);
     let lost = world.devices[1].make(Act::Update).unwrap();
     let device = &mut world.devices[0];
-    let entry = Liar { device, log: &world.log }.commit(Act::Update, &Lie::Tag);
+    let entry = Liar { device }.commit(Act::Update, &Lie::Tag);
     world.publish(entry);
     assert_eq!(world.devices[1].group.pending(), None);
     world.assert_refused(&lost, &invalid(CommitFault::Place));
@@ -141,7 +161,8 @@ fn an_own_commit_without_its_secrets_needs_one_rejoin() {
         let entry = world.devices[2].make(act).unwrap();
         world.devices[2].restart_with(&backup);
         let events = world.publish(entry);
-        assert_eq!(events[2].effect(), Effect::NotMine);
+        let expected = if act == Act::Rejoin { Effect::Reseated } else { Effect::NotMine };
+        assert_eq!(events[2].effect(), expected);
         world.assert_heard(&[0, 1]);
         world.act(2, Act::Rejoin);
         world.assert_all_talk();
@@ -156,7 +177,7 @@ fn a_join_without_its_secrets_needs_one_rejoin() {
     world.devices[2].restart_with(&before);
     assert_eq!(world.publish(entry)[2].effect(), Effect::NotMine);
     assert!(world.devices[2].group.is_left_behind());
-    assert_eq!(world.devices[2].make(Act::Join), Err(CommitFault::Identity));
+    assert_eq!(world.devices[2].make(Act::Join), Err(CommitFault::Authority.into()));
     world.act(2, Act::Rejoin);
     world.assert_all_talk();
 }

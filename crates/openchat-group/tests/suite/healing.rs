@@ -1,24 +1,26 @@
 //! What a thief of a device's memory can follow, and until when; what a newcomer can't read.
 
 use openchat_crypto::Secret;
-use openchat_group::{Effect, PrivateFault, Unreadable};
-use openchat_roster::{LogEntry, MessageFault};
+use openchat_group::{Effect, PrivateFault, Proposal, Unreadable};
+use openchat_roster::{LogEntry, MessageFault, PrekeyKind, Roster};
 use openchat_wire::{Epoch, GroupId};
 
-use crate::kit::{Act, Device, Event, Reference, SecretsView, Thief, World, world::commit_of};
+use crate::kit::{Act, Device, Event, SecretsView, Thief, World, world::commit_of};
 
 /// A thief beside a world: after each commit it tries everything that it has.
 struct Heist {
     world: World,
     thief: Thief,
-    reference: Reference,
 }
 
 impl Heist {
     fn new(seed: u64, members: usize, outside: usize) -> Self {
         let world = World::new(seed, members, outside);
-        let reference = Reference::of_log(*world.roster().group(), &world.log);
-        Self { world, thief: Thief::default(), reference }
+        Self { world, thief: Thief::default() }
+    }
+
+    fn closed(seed: u64, members: usize, outside: usize) -> Self {
+        Self { world: World::closed(seed, members, outside), thief: Thief::default() }
     }
 
     fn steal(&mut self, from: usize) {
@@ -26,15 +28,20 @@ impl Heist {
     }
 
     fn act(&mut self, who: usize, act: Act) {
-        self.world.act(who, act);
+        self.step(|world| {
+            world.act(who, act);
+        });
+    }
+
+    fn step(&mut self, step: impl FnOnce(&mut World)) {
+        let before = self.world.roster().clone();
+        step(&mut self.world);
         let entry = commit_of(self.world.log.last().unwrap());
-        let before = self.reference.clone();
-        self.reference.apply(&entry);
-        self.thief.listen(&before, &entry, &self.reference);
+        self.thief.listen(&before, &entry, self.world.roster());
     }
 
     fn thief_is_inside(&self) -> bool {
-        self.thief.knows(self.reference.epoch)
+        self.thief.knows(self.world.roster().epoch())
     }
 }
 
@@ -73,6 +80,56 @@ fn two_snapshots_pooled_are_worth_as_much_as_the_last_that_is_not_healed() {
     assert!(heist.thief_is_inside(), "stolen again");
 }
 
+/// Whoever has a newcomer's prekey reads until its claim, and not after it; the same of whoever has
+/// read its adder's memory, once the adder has renewed its keys.
+#[test]
+fn a_stolen_prekey_is_worth_something_until_the_claim() {
+    let mut heist = Heist::closed(11, 4, 1);
+    heist.thief.steal_prekeys(&heist.world.devices[4].ring);
+    assert!(!heist.thief_is_inside());
+    let newcomer = heist.world.devices[4].as_new_member(PrekeyKind::OneTime);
+    heist.thief.steal_prekeys(&heist.world.devices[4].ring);
+    heist.step(|world| {
+        let adds = vec![newcomer];
+        world.propose(1, Proposal { adds, ..Proposal::default() });
+    });
+    // The leaf alone is not enough: what is new in an epoch comes from the one before.
+    assert!(!heist.thief_is_inside());
+    heist.steal(4);
+    assert!(heist.thief_is_inside());
+    for who in [1, 2, 1] {
+        heist.act(who, Act::Update);
+        assert!(heist.thief_is_inside(), "it follows with the prekey");
+    }
+    heist.act(4, Act::Update);
+    assert!(!heist.thief_is_inside());
+    heist.act(1, Act::Update);
+    assert!(!heist.thief_is_inside());
+}
+
+/// What a thief could know of an adder's other leaves is healed with its own.
+#[test]
+fn an_adders_update_heals_the_leaves_that_it_has_set() {
+    let mut heist = Heist::closed(12, 4, 2);
+    for newcomer in [4, 5] {
+        heist.step(|world| {
+            world.add(1, newcomer);
+        });
+    }
+    // A thief who was there when they were drawn.
+    heist.steal(1);
+    heist.steal(4);
+    heist.steal(5);
+    heist.act(2, Act::Update);
+    assert!(heist.thief_is_inside());
+    heist.act(1, Act::Update);
+    assert!(!heist.thief_is_inside());
+    for (who, act) in [(4, Act::Update), (3, Act::Rejoin), (5, Act::Update)] {
+        heist.act(who, act);
+        assert!(!heist.thief_is_inside());
+    }
+}
+
 /// A leaf stolen from somebody silent does not open the epochs before the theft.
 #[test]
 fn a_silent_members_memory_opens_no_earlier_epoch() {
@@ -103,15 +160,16 @@ fn a_newcomers_memory_opens_no_earlier_epoch() {
 fn closure_over(world: &World, stolen: &SecretsView, until: Epoch) -> Vec<Epoch> {
     let mut thief = Thief::default();
     thief.steal(stolen);
-    let mut reference = Reference::new(*world.roster().group());
+    let mut roster = Roster::new(*world.roster().group());
     let mut known = Vec::new();
     for entry in &world.log {
         let Ok(LogEntry::Commit(entry)) = LogEntry::decode(entry) else { continue };
-        let before = reference.clone();
-        reference.apply(&entry);
-        if reference.epoch < until {
-            thief.listen(&before, &entry, &reference);
-            known.extend(Some(reference.epoch).filter(|epoch| thief.knows(*epoch)));
+        let before = roster.clone();
+        let transition = roster.check(&entry).unwrap();
+        roster.apply(transition);
+        if roster.epoch() < until {
+            thief.listen(&before, &entry, &roster);
+            known.extend(Some(roster.epoch()).filter(|epoch| thief.knows(*epoch)));
         }
     }
     known
@@ -135,7 +193,8 @@ fn a_stolen_vault_follows_until_its_owner_renews() {
         assert_eq!(events[0].effect(), Effect::Followed { back: false });
         assert_eq!(events[1].text(), Some("overheard"));
         world.act(1, healing);
-        assert_eq!(thief.read(&world.log)[0].effect(), Effect::NotMine);
+        let told = if healing == Act::Rejoin { Effect::Reseated } else { Effect::NotMine };
+        assert_eq!(thief.read(&world.log)[0].effect(), told);
         for act in [Act::Update, Act::Rejoin] {
             world.act(3, act);
             world.say(2, "not for you");
@@ -193,7 +252,7 @@ fn who_never_had_a_seat_has_no_keys() {
     let entry = world.devices[0].seal("for members").unwrap();
     let events = world.publish(entry);
     assert_eq!(events[3], Event::Unreadable(Unreadable::NoEpoch));
-    assert_eq!(world.devices[3].vault().ratchets.len(), 0);
+    assert_eq!(world.devices[3].vault().len(), 0);
     let elsewhere = GroupId([1; 32]);
     let mut lost = Device::new(3, elsewhere, &world.rng);
     let message = lost.judge(world.log.last().unwrap());

@@ -10,15 +10,21 @@
     reason = "a test fails by a panic"
 )]
 
+mod adding;
 mod clones;
+mod deltas;
 mod healing;
 mod histories;
 mod kinds;
 mod kit;
+mod letters;
 mod mangled;
 mod messages;
+mod mutants;
 mod private_faults;
 mod public_faults;
+mod public_operations;
 mod races;
+mod removing;
 mod restart;
 mod sizes;

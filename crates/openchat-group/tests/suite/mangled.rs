@@ -1,6 +1,7 @@
 //! Entries with one bit changed, cut short, or with a byte more: refused, and nothing changes.
 
-use openchat_roster::LogEntry;
+use openchat_group::Proposal;
+use openchat_roster::{Inviting, LogEntry, PrekeyKind, Reason, Role, Rules};
 
 use proptest::prelude::*;
 
@@ -64,6 +65,26 @@ fn a_commit_with_a_bit_of_any_byte_changed() {
     }
 }
 
+/// The tag has 32 bytes, or there is no commit.
+#[test]
+fn a_commit_with_a_tag_of_another_length() {
+    let mut world = World::new(6, 3, 1);
+    let entry = world.devices[1].make(Act::Update).unwrap();
+    let (body, signature) = entry.split_at(entry.len() - 64);
+    let (commit, tag) = body.split_at(body.len() - 32);
+    let longer = [tag, &[0]].concat();
+    for other in [&[][..], &tag[..31], &tag[1..], &longer] {
+        let forged = [commit, other, signature].concat();
+        for device in &mut world.devices {
+            let before = device.snapshot();
+            assert!(matches!(device.judge(&forged), Event::Undecodable(_)));
+            assert_eq!(device.snapshot(), before);
+        }
+    }
+    world.publish(entry);
+    world.assert_all_talk();
+}
+
 #[test]
 fn a_notice_with_any_bit_changed() {
     let mut world = World::new(3, 3, 0);
@@ -74,6 +95,38 @@ fn a_notice_with_any_bit_changed() {
 }
 
 #[test]
+fn a_leave_request_with_any_bit_changed() {
+    let mut world = World::new(7, 3, 0);
+    let device = &world.devices[2];
+    let leave = device.group.leave_request(&device.key).unwrap();
+    assert_all_refused(&mut world, &LogEntry::Leave(leave).to_bytes(), all);
+    world.leave(2);
+}
+
+/// Commits with all that they can hold: adds, removes, admissions, rules, roles.
+#[test]
+fn a_large_commit_with_a_bit_of_any_byte_changed() {
+    let mut world = World::closed(8, 4, 3);
+    let adds = vec![world.devices[4].as_new_member(PrekeyKind::OneTime)];
+    let admits = vec![world.devices[5].as_invited()];
+    let removes = vec![(world.fingerprint(2), Reason::Evicted)];
+    let proposal = Proposal {
+        removes,
+        adds,
+        admits,
+        rules: Some(Rules { invite: Inviting::Admins, ..Rules::INVITED }),
+        roles: vec![(world.fingerprint(3), Role::Admin)],
+        ..Proposal::default()
+    };
+    let entry = world.devices[0].propose(proposal).unwrap();
+    assert_all_refused(&mut world, &entry, one);
+    world.publish(entry);
+    world.act(4, Act::Update);
+    world.assert_agree();
+    world.assert_heard(&[0, 1, 3, 4]);
+}
+
+#[test]
 fn an_entry_of_another_version_or_kind() {
     let mut world = World::new(4, 3, 0);
     let entry = world.devices[2].seal("hello").unwrap();
@@ -81,7 +134,7 @@ fn an_entry_of_another_version_or_kind() {
         let other = [&[version], &entry[1..]].concat();
         assert!(LogEntry::decode(&other).is_err());
     }
-    for kind in 3..=255 {
+    for kind in 4..=255 {
         let other = [&[1, kind], &entry[2..]].concat();
         assert!(LogEntry::decode(&other).is_err());
     }

@@ -4,7 +4,7 @@
 use openchat_crypto::{KeyPair, Label, PublicKey, Secret, Tag};
 use openchat_group::Effect;
 use openchat_roster::{
-    Commit, CommitEntry, CommitFault, Entrant, LogEntry, NodeIndex, Operation, Policy, Wrap,
+    Commit, CommitEntry, CommitFault, Entrant, LogEntry, NodeIndex, Operation, Policy, Roster, Wrap,
 };
 use openchat_wire::{
     Blob, DecodeError, Digest, Epoch, GroupId, Slot, limits::MAX_COMMIT, limits::MAX_REJOIN_WRAPS,
@@ -13,7 +13,7 @@ use openchat_wire::{
 use crate::kit::{
     Act, World,
     insider::{resigned, signed_as},
-    world::{commit_of, invalid, open_policy},
+    world::{commit_of, invalid, naming, open_policy},
 };
 
 /// Five members, two who watch, and an honest commit that waits while others are tried.
@@ -44,8 +44,8 @@ impl Stage {
     fn refuses_by(&mut self, by: usize, fault: CommitFault, change: impl FnOnce(&mut Commit)) {
         let mut commit = self.commit.clone();
         change(&mut commit);
-        if let Ok(draft) = self.world.roster().draft(&commit) {
-            commit.tree_hash = *draft.tree_hash();
+        if let Some(hash) = tree_hash(self.world.roster(), &commit) {
+            commit.tree_hash = hash;
         }
         let forged = resigned(&self.world.devices[by].key, &commit, self.entry.tag);
         self.refuses_entry(fault, &forged);
@@ -81,6 +81,12 @@ impl Stage {
     }
 }
 
+/// The hash that a commit has to claim, if its tree can be built.
+fn tree_hash(roster: &Roster, commit: &Commit) -> Option<Digest> {
+    let outline = roster.outline(&commit.author, &commit.operations, &commit.head).ok()?;
+    roster.draft(outline, commit).ok().map(|draft| *draft.tree_hash())
+}
+
 /// A key that nobody has seen.
 fn fresh(byte: u8) -> PublicKey {
     *KeyPair::derive(&Secret::from_bytes([byte; 32])).public()
@@ -104,7 +110,7 @@ fn c1_other_encodings() {
     let before_operations = 64 + 1 + 32 + 1 + 32;
     let mut bytes = unknown.to_bytes().0;
     assert_eq!(bytes[before_operations], 0, "no operations");
-    bytes.splice(before_operations..=before_operations, [1, 4]);
+    bytes.splice(before_operations..=before_operations, [1, 10]);
     stage.refuses_bytes(malformed, bytes);
     // Points that are none, or in another form: not on the curve, compressed, the identity.
     let at = good.len() - 33 - 65;
@@ -177,10 +183,14 @@ fn c4_a_group_begins_with_its_creation() {
     };
     let join = stage.commit.operations[0].clone();
     let rejoin = Operation::Rejoin { wraps: vec![wrap(0)], ephemeral: fresh(2) };
-    for operation in [join, rejoin, Operation::Update] {
-        let roster = openchat_roster::Roster::new(group);
+    for (operation, expected) in [
+        (join, CommitFault::Operations),
+        (rejoin, CommitFault::Authority),
+        (Operation::Update, CommitFault::Authority),
+    ] {
+        let roster = Roster::new(group);
         let fault = roster.check(&entry(&stage, operation)).unwrap_err();
-        assert_eq!(fault, CommitFault::Operations);
+        assert_eq!(fault, expected);
     }
     stage.accepts();
 }
@@ -198,9 +208,9 @@ fn c5_without_a_seat() {
 
 #[test]
 fn c5_nobody_joins_a_closed_group() {
-    let closed = Policy::Closed { name_hash: Digest([4; 32]) };
+    let closed = Policy::closed(&naming());
     let mut world = World::empty(2, 2, closed);
-    assert_eq!(world.devices[1].make(Act::Join), Err(CommitFault::Authority));
+    assert_eq!(world.devices[1].make(Act::Join), Err(CommitFault::Authority.into()));
     // Somebody whose program does not ask: a join of an open group, moved here.
     let mut stage = Stage::new(Act::Join);
     let place = (*world.roster().group(), *world.roster().interim());
@@ -237,7 +247,7 @@ fn c6_anothers_name_or_key() {
     for name in [member.name, own.name] {
         let again = Entrant { key: member.key, name };
         let seated = again.key.fingerprint();
-        stage.refuses_by(3, CommitFault::Identity, |commit| {
+        stage.refuses_by(3, CommitFault::Authority, |commit| {
             commit.author = seated;
             set(commit, again);
         });
@@ -384,7 +394,7 @@ fn c14_the_group_is_not_this_creation() {
     let honest = world.devices[0].create(open_policy());
     let entry = commit_of(&honest);
     let commit = entry.view().unwrap();
-    let other_policy = Policy::Open { name: "generals".parse().unwrap() };
+    let other_policy = Policy::open("generals".parse().unwrap());
     let swap = |nonce: Option<Digest>, policy: Option<Policy>| {
         let mut commit = commit.clone();
         let Operation::Create { nonce: own, policy: ours, .. } = &mut commit.operations[0] else {

@@ -1,9 +1,9 @@
 //! A device that ends and starts again from its records goes on where it was.
 
 use openchat_crypto::KeyPair;
-use openchat_group::{Effect, Group, Pending, Saved, Secrets};
-use openchat_roster::{CommitFault, Roster};
-use openchat_wire::{DecodeError, Generation, decode, encode};
+use openchat_group::{Effect, Group, Proposal, RestoreError, StateKey};
+use openchat_roster::{CommitFault, PrekeyKind, Roster};
+use openchat_wire::{Blob, DecodeError, Generation, decode};
 
 use crate::kit::{
     Act, Event, World,
@@ -91,15 +91,33 @@ fn a_pending_commit_outlives_the_process() {
 }
 
 #[test]
+fn a_pending_add_outlives_the_process_with_its_letters() {
+    let mut world = World::closed(9, 3, 2);
+    let adds = vec![world.devices[3].as_new_member(PrekeyKind::OneTime)];
+    let admits = vec![world.devices[4].as_invited()];
+    let proposal = Proposal { adds, admits, ..Proposal::default() };
+    let entry = world.devices[1].propose(proposal).unwrap();
+    let before = world.devices[1].group.pending().unwrap().clone();
+    world.devices[1].restart();
+    assert_eq!(world.devices[1].group.pending(), Some(&before));
+    assert_eq!(before.letters.len(), 2);
+    let events = world.publish(entry);
+    assert_eq!(events[1].effect(), Effect::Own);
+    assert!(matches!(events[3].effect(), Effect::Added { .. }));
+    assert!(matches!(events[4].effect(), Effect::Invited(Ok(_))));
+    world.assert_agree();
+    world.assert_all_talk();
+}
+
+#[test]
 fn a_creation_outlives_the_process() {
     let mut world = World::new(4, 1, 0);
     let device = &mut world.devices[0];
     let entry = device.create(crate::kit::world::open_policy());
-    let bytes = encode(device.group.pending().unwrap());
-    let pending: Pending = decode(&bytes, 100_000).unwrap();
+    let vault = device.vault();
     let id = commit_of(&entry).view().unwrap().group;
-    let saved = Saved { seen: device.group.seen(), pending: Some(pending), ..Saved::default() };
-    device.group = Group::restore(id, device.key.fingerprint(), [], saved).unwrap();
+    let seen = device.group.seen();
+    device.group = Group::restore(id, device.key.fingerprint(), [], seen, vault).unwrap();
     assert_eq!(device.judge(&entry).effect(), Effect::Own);
     assert!(device.seal("hello").is_ok());
 }
@@ -139,25 +157,43 @@ fn replaying_gives_what_checking_gave() {
     let me = world.devices[0].key.fingerprint();
     let [first, second, third, ..] = &commits[..] else { panic!() };
     for damaged in [[first, third], [first, first], [second, first]] {
-        let fault = Group::restore(group, me, damaged, Saved::default()).unwrap_err();
-        assert_eq!(fault, CommitFault::Place);
+        let fault = Group::restore(group, me, damaged, None, []).unwrap_err();
+        assert_eq!(fault, RestoreError::Commit(CommitFault::Place));
     }
 }
 
 #[test]
-fn damaged_records_do_not_decode() {
+fn damaged_records_are_refused() {
     let mut world = World::new(7, 2, 0);
     world.devices[0].make(Act::Update).unwrap();
-    let secrets = world.devices[0].vault().secrets.unwrap();
-    let pending = world.devices[0].vault().pending.unwrap();
-    for length in 0..secrets.len() {
-        assert_eq!(decode::<Secrets>(&secrets[..length], 1_000), Err(DecodeError::Malformed));
+    let _ = world.devices[0].seal("one").unwrap();
+    let vault = world.devices[0].vault();
+    let device = &world.devices[0];
+    let (group, me) = (*world.roster().group(), device.key.fingerprint());
+    let restored = |vault| Group::restore(group, me, &device.approved, device.group.seen(), vault);
+    assert!(restored(vault.clone()).is_ok());
+    for (key, record) in &vault {
+        let with = |bytes: Vec<u8>| {
+            let mut damaged = vault.clone();
+            damaged.insert(*key, Blob(bytes));
+            restored(damaged).err()
+        };
+        let malformed = Some(RestoreError::Record(DecodeError::Malformed));
+        for length in 0..record.0.len().min(300) {
+            assert_eq!(with(record.0[..length].to_vec()), malformed, "{key:?}");
+        }
+        let longer = Some(RestoreError::Record(DecodeError::NotCanonical));
+        assert_eq!(with([&record.0[..], &[0]].concat()), longer, "{key:?}");
     }
-    assert!(decode::<Pending>(&pending[..pending.len() - 1], 100_000).is_err());
     // The external key is a scalar in range, or nothing.
-    let mut zero = secrets;
-    let key = zero.len() - 32;
-    assert!(decode::<KeyPair>(&zero[key..], 32).is_ok());
-    zero[key..].fill(0);
-    assert_eq!(decode::<Secrets>(&zero, 1_000), Err(DecodeError::Malformed));
+    let mut zero = vault.clone();
+    let secrets = zero.get_mut(&StateKey::Secrets).unwrap();
+    let key = secrets.0.len() - 32;
+    assert!(decode::<KeyPair>(&secrets.0[key..], 32).is_ok());
+    secrets.0[key..].fill(0);
+    assert!(matches!(restored(zero), Err(RestoreError::Record(_))));
+    // A key whose epoch is nowhere.
+    let mut stray = vault;
+    stray.retain(|key, _| !matches!(key, StateKey::Epoch(_)));
+    assert_eq!(restored(stray).err(), Some(RestoreError::Stray));
 }

@@ -1,18 +1,11 @@
 //! Trees of every size: everybody agrees, whoever joins, whoever renews, whoever comes late.
 
-use std::collections::BTreeMap;
-
-use openchat_crypto::{PublicKey, Secret};
+use openchat_crypto::Secret;
 use openchat_group::Effect;
-use openchat_roster::{CommitEntry, LogEntry, NodeIndex, Operation, Wrap};
-use openchat_wire::{decode, encode};
+use openchat_roster::LogEntry;
+use openchat_wire::encode;
 
-use crate::kit::{
-    Act, Device, Reference, SecretsView, World,
-    insider::RatchetsView,
-    reference::{epoch_keys, joiner, log_hash, pair, wrap_pad},
-    world::{commit_of, open_policy},
-};
+use crate::kit::{Act, Device, SecretsView, World, world::open_policy};
 
 /// One more than a full tree of 32.
 const MOST: usize = 33;
@@ -50,80 +43,6 @@ fn everybody_renews_in_trees_of_many_sizes() {
         world.assert_agree();
         world.assert_all_talk();
     }
-}
-
-/// The whole of §4.5 and §5 against the second implementation, at every commit of a history.
-#[test]
-fn the_second_implementation_finds_the_same_tree_and_secrets() {
-    let mut world = World::empty(3, 9, open_policy());
-    let mut reference = Reference::of_log(*world.roster().group(), &world.log);
-    let joins = (1..9).map(|who| (who, Act::Join));
-    let renewals = (0..9).map(|who| (who, if who % 2 == 0 { Act::Update } else { Act::Rejoin }));
-    for (who, act) in joins.chain(renewals) {
-        let follower = usize::from(who == 0);
-        let before = world
-            .current()
-            .contains(&follower)
-            .then(|| (reference.clone(), SecretsView::of(&world.devices[follower].group)));
-        world.act(who, act);
-        let entry = commit_of(world.log.last().unwrap());
-        reference.apply(&entry);
-        assert_same_tree(&world, &reference);
-        if let Some((tree, secrets)) = before {
-            assert_same_schedule(&world.devices[follower], &tree, &secrets, &reference, &entry);
-        }
-        let seen = world.devices[who].group.seen().unwrap();
-        assert_eq!(seen.log_hash, log_hash(&reference.group, &world.log));
-    }
-}
-
-fn assert_same_tree(world: &World, reference: &Reference) {
-    let roster = world.roster();
-    assert_eq!((roster.epoch(), *roster.interim()), (reference.epoch, reference.interim));
-    for device in world.current() {
-        let secrets = SecretsView::of(&world.devices[device].group);
-        let slot = usize::try_from(secrets.slot.0).unwrap();
-        let walk = reference.walk(slot, &secrets.leaf);
-        assert_eq!(walk.leaf, *pair(&secrets.leaf).public());
-        assert_eq!(reference.leaves[slot].as_ref().unwrap().key, walk.leaf);
-        for (at, key) in walk.nodes {
-            assert_eq!(reference.nodes[&at], key);
-            assert_eq!(roster.tree().agreement(at), Some(key));
-        }
-        assert_eq!(*secrets.external.public(), reference.externals[&reference.epoch]);
-    }
-}
-
-/// What a follower stores of an epoch follows from what it had of the epoch before.
-fn assert_same_schedule(
-    follower: &Device,
-    before: &Reference,
-    had: &SecretsView,
-    after: &Reference,
-    entry: &CommitEntry,
-) {
-    let unwrapped = |wrap: &Wrap, ephemeral: &PublicKey| {
-        let ends = [ephemeral, had.external.public()];
-        let pad = wrap_pad(before, wrap.epoch, &had.external, ephemeral, ends);
-        Secret::from_bytes(wrap.wrapped.0).xor(&pad)
-    };
-    let init = match &entry.view().unwrap().operations[0] {
-        Operation::Join { wrap, ephemeral, .. } => unwrapped(wrap, ephemeral),
-        Operation::Rejoin { wraps, ephemeral } => unwrapped(&wraps[0], ephemeral),
-        _ => had.init.clone(),
-    };
-    let slot = usize::try_from(had.slot.0).unwrap();
-    let (joiner, _) = joiner(&init, &after.walk(slot, &had.leaf).root);
-    let keys = epoch_keys(&joiner, &after.confirmed);
-    assert_eq!(keys.confirmation.tag(&after.confirmed.0), entry.tag);
-    let has = SecretsView::of(&follower.group);
-    assert_eq!((has.epoch, has.init, has.hedge), (after.epoch, keys.init, keys.hedge));
-    let ratchets = encode(follower.group.ratchets(after.epoch).unwrap());
-    let ratchets: RatchetsView = decode(&ratchets, 1_000).unwrap();
-    let top = NodeIndex { level: after.height(), index: 0 };
-    assert_eq!(ratchets.nodes, BTreeMap::from([(top, keys.message)]));
-    assert_eq!((ratchets.confirmed, ratchets.height), (after.confirmed, after.height()));
-    assert!(ratchets.ratchets.is_empty());
 }
 
 #[test]

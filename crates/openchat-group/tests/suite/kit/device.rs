@@ -1,22 +1,24 @@
 //! One device: its key, its group, what it would have stored.
 
+use std::collections::BTreeMap;
+
 use openchat_crypto::{IdentityKey, Secret};
 use openchat_group::{
-    Author, CommitOutcome, Content, ContentKind, Effect, EpochRatchets, Group, Opened, Pending,
-    Saved, SealError, Secrets, Unreadable,
+    Author, Change, CommitError, CommitOutcome, Content, ContentKind, Effect, Group, Invited,
+    NewMember, Opened, Proposal, SealError, StateKey, Unreadable,
 };
-use openchat_roster::{CommitEntry, CommitFault, HeadRef, LogEntry, Notice, NoticeFault, Policy};
+use openchat_roster::{
+    CommitEntry, HeadRef, Leave, LeaveFault, LogEntry, Naming, Notice, NoticeFault, Person, Policy,
+    PrekeyKind, Revocation, SignedPrekey,
+};
 use openchat_wire::{
-    Blob, DecodeError, Digest, GroupId, MessageId, Name, Seq, UnixMillis, decode, encode,
+    Blob, DecodeError, Digest, GroupId, MessageId, Name, Seq, UnixMillis, relay::Letter,
 };
 
-use super::rng::TestRng;
+use super::{post::Ring, rng::TestRng};
 
 /// The transparency head that everybody names.
 pub(crate) const HEAD: HeadRef = HeadRef { size: 7, root: Digest([7; 32]) };
-
-/// More than any record of these tests.
-const VAULT: usize = 1 << 20;
 
 /// A commit that a device makes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +38,22 @@ pub(crate) enum Event {
     OwnMessage,
     Unreadable(Unreadable),
     Notice(Result<Notice, NoticeFault>),
+    Leave(Result<Leave, LeaveFault>),
 }
 
 impl Event {
     /// What a commit meant for the device's secrets; panics if it did not count.
     pub(crate) fn effect(&self) -> Effect {
         match self {
-            Self::Commit(CommitOutcome::Valid { effect, .. }) => *effect,
+            Self::Commit(CommitOutcome::Valid { effect, .. }) => effect.clone(),
+            other => panic!("not a valid commit: {other:?}"),
+        }
+    }
+
+    /// What a commit did; panics if it did not count.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        match self {
+            Self::Commit(CommitOutcome::Valid { changes, .. }) => changes.clone(),
             other => panic!("not a valid commit: {other:?}"),
         }
     }
@@ -50,9 +61,11 @@ impl Event {
     /// Whether the entry was nothing that counts.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::Undecodable(_) | Self::Unreadable(_) | Self::Notice(Err(_)) => true,
+            Self::Undecodable(_) | Self::Unreadable(_) => true,
+            Self::Notice(notice) => notice.is_err(),
+            Self::Leave(leave) => leave.is_err(),
             Self::Commit(outcome) => matches!(outcome, CommitOutcome::Invalid(_)),
-            Self::Message(_) | Self::OwnMessage | Self::Notice(Ok(_)) => false,
+            Self::Message(_) | Self::OwnMessage => false,
         }
     }
 
@@ -73,13 +86,8 @@ pub(crate) struct Snapshot {
     vault: Vault,
 }
 
-/// A device's records, as bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Vault {
-    pub(crate) secrets: Option<Vec<u8>>,
-    pub(crate) pending: Option<Vec<u8>>,
-    pub(crate) ratchets: Vec<Vec<u8>>,
-}
+/// A device's records of its group.
+pub(crate) type Vault = BTreeMap<StateKey, Blob>;
 
 #[derive(Debug)]
 pub(crate) struct Device {
@@ -87,10 +95,15 @@ pub(crate) struct Device {
     pub(crate) key: IdentityKey,
     pub(crate) group: Group,
     pub(crate) rng: TestRng,
+    pub(crate) ring: Ring,
+    pub(crate) naming: Option<Naming>,
+    pub(crate) head: HeadRef,
     /// Entries of the log that it has read.
     pub(crate) read: usize,
     /// The commits that it found valid, for its next start.
-    approved: Vec<CommitEntry>,
+    pub(crate) approved: Vec<CommitEntry>,
+    /// Its records, as the group has changed them.
+    stored: Vault,
     sent: Vec<Vec<u8>>,
 }
 
@@ -99,31 +112,91 @@ impl Device {
     pub(crate) fn new(index: usize, group: GroupId, rng: &TestRng) -> Self {
         let mut rng = rng.fork(index);
         let key = IdentityKey::generate(&mut rng);
-        let group = Group::new(group, key.fingerprint());
-        let name = format!("d{index}").parse().unwrap();
-        Self { name, key, group, rng, read: 0, approved: Vec::new(), sent: Vec::new() }
+        Self {
+            name: format!("d{index}").parse().unwrap(),
+            group: Group::new(group, key.fingerprint()),
+            key,
+            rng,
+            ring: Ring::default(),
+            naming: None,
+            head: HEAD,
+            read: 0,
+            approved: Vec::new(),
+            stored: Vault::new(),
+            sent: Vec::new(),
+        }
     }
 
     /// Begins a group of its own; the entry is its pending commit.
     pub(crate) fn create(&mut self, policy: Policy) -> Vec<u8> {
-        let author = Author { key: &self.key, name: &self.name, head: HEAD };
-        self.group = Group::create(&author, policy, &mut self.rng).unwrap();
-        self.pending()
+        self.create_with(policy, Proposal::default()).unwrap()
     }
 
-    pub(crate) fn make(&mut self, act: Act) -> Result<Vec<u8>, CommitFault> {
-        let author = Author { key: &self.key, name: &self.name, head: HEAD };
+    pub(crate) fn create_with(
+        &mut self,
+        policy: Policy,
+        proposal: Proposal,
+    ) -> Result<Vec<u8>, CommitError> {
+        let author = Author { key: &self.key, name: &self.name, head: self.head };
+        let naming = self.naming.as_ref();
+        self.group = Group::create(&author, policy, naming, proposal, &mut self.rng)?;
+        self.stored.clear();
+        Ok(self.pending())
+    }
+
+    pub(crate) fn make(&mut self, act: Act) -> Result<Vec<u8>, CommitError> {
+        let author = Author { key: &self.key, name: &self.name, head: self.head };
         let pending = match act {
-            Act::Join => self.group.join(&author, &mut self.rng),
+            Act::Join => self.group.join(&author, None, &mut self.rng),
             Act::Update => self.group.update(&author, &mut self.rng),
-            Act::Rejoin => self.group.rejoin(&author, &mut self.rng),
+            Act::Rejoin => self.group.rejoin(&author, Vec::new(), &mut self.rng),
         };
         pending.map(|pending| pending.entry.0.clone())
+    }
+
+    pub(crate) fn propose(&mut self, proposal: Proposal) -> Result<Vec<u8>, CommitError> {
+        let author = Author { key: &self.key, name: &self.name, head: self.head };
+        let naming = self.naming.as_ref();
+        let pending = self.group.propose(&author, naming, proposal, &mut self.rng);
+        pending.map(|pending| pending.entry.0.clone())
+    }
+
+    pub(crate) fn join_replacing(&mut self, proof: Revocation) -> Result<Vec<u8>, CommitError> {
+        let author = Author { key: &self.key, name: &self.name, head: self.head };
+        let pending = self.group.join(&author, Some(proof), &mut self.rng);
+        pending.map(|pending| pending.entry.0.clone())
+    }
+
+    /// A prekey of this device, as somebody fetches it from the relay.
+    pub(crate) fn prekey(&mut self, kind: PrekeyKind) -> SignedPrekey {
+        self.ring.publish(kind, &self.key, &mut self.rng)
+    }
+
+    /// What somebody has of this device who adds it.
+    pub(crate) fn as_new_member(&mut self, kind: PrekeyKind) -> NewMember {
+        let prekey = self.prekey(kind);
+        NewMember { name: self.name.clone(), key: *self.key.public(), prekey }
+    }
+
+    /// What somebody has of this device who invites it.
+    pub(crate) fn as_invited(&mut self) -> Invited {
+        let prekey = Some(self.prekey(PrekeyKind::OneTime));
+        Invited { person: self.as_person(), prekey }
+    }
+
+    pub(crate) fn as_person(&self) -> Person {
+        Person { name: self.name.clone(), fingerprint: self.key.fingerprint() }
     }
 
     /// The entry of the pending commit.
     pub(crate) fn pending(&self) -> Vec<u8> {
         self.group.pending().unwrap().entry.0.clone()
+    }
+
+    /// The letters that go with an entry, if it is the pending one.
+    pub(crate) fn letters_with(&self, entry: &[u8]) -> Vec<Letter> {
+        let pending = self.group.pending().filter(|pending| pending.entry.0 == entry);
+        pending.map(|pending| pending.letters.clone()).unwrap_or_default()
     }
 
     pub(crate) fn seal(&mut self, text: &str) -> Result<Vec<u8>, SealError> {
@@ -152,13 +225,7 @@ impl Device {
     pub(crate) fn judge(&mut self, bytes: &[u8]) -> Event {
         match LogEntry::decode(bytes) {
             Err(fault) => Event::Undecodable(fault),
-            Ok(LogEntry::Commit(commit)) => {
-                let outcome = self.group.commit(&commit);
-                if matches!(outcome, CommitOutcome::Valid { .. }) {
-                    self.approved.push(commit);
-                }
-                Event::Commit(outcome)
-            }
+            Ok(LogEntry::Commit(commit)) => self.commit(commit),
             Ok(LogEntry::Message(_)) if self.sent.iter().any(|sent| sent == bytes) => {
                 Event::OwnMessage
             }
@@ -169,7 +236,19 @@ impl Device {
             Ok(LogEntry::Notice(notice)) => {
                 Event::Notice(self.group.roster().check_notice(&notice))
             }
+            Ok(LogEntry::Leave(leave)) => Event::Leave(self.group.roster().check_leave(&leave)),
         }
+    }
+
+    fn commit(&mut self, commit: CommitEntry) -> Event {
+        let outcome = self.group.commit(&commit, &self.ring);
+        if let CommitOutcome::Valid { effect, .. } = &outcome {
+            self.approved.push(commit);
+            if let Effect::Added { naming } | Effect::Invited(Ok(naming)) = effect {
+                self.naming.clone_from(naming);
+            }
+        }
+        Event::Commit(outcome)
     }
 
     pub(crate) fn notice(&self) -> Vec<u8> {
@@ -182,44 +261,49 @@ impl Device {
         secrets.is_some_and(|secrets| secrets.epoch == self.group.roster().epoch())
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot { shown: format!("{:?}", self.group), vault: self.vault() }
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let vault = self.vault();
+        Snapshot { shown: format!("{:?}", self.group), vault }
     }
 
-    pub(crate) fn vault(&self) -> Vault {
-        let kept = self.group.epochs().filter_map(|epoch| self.group.ratchets(epoch));
-        Vault {
-            secrets: self.group.secrets().map(encode),
-            pending: self.group.pending().map(encode),
-            ratchets: kept.map(encode).collect(),
+    /// Its records, brought up to date as a client would.
+    pub(crate) fn vault(&mut self) -> Vault {
+        self.store();
+        self.stored.clone()
+    }
+
+    /// Stores what has changed; returns its bytes, keys included.
+    pub(crate) fn store(&mut self) -> usize {
+        let mut bytes = 0;
+        for (key, record) in self.group.take_changes() {
+            bytes += key.to_bytes().len() + record.as_ref().map_or(0, |record| record.0.len());
+            match record {
+                Some(record) => self.stored.insert(key, record),
+                None => self.stored.remove(&key),
+            };
         }
+        bytes
     }
 
     /// Ends the process and starts it again, from bytes alone.
     pub(crate) fn restart(&mut self) {
-        self.restart_with(&self.vault());
+        let vault = self.vault();
+        self.restart_with(&vault);
     }
 
     /// As [`Self::restart`], with other records than it had.
     pub(crate) fn restart_with(&mut self, vault: &Vault) {
-        let saved = Saved {
-            seen: self.group.seen(),
-            secrets: vault.secrets.as_ref().map(|bytes| decode::<Secrets>(bytes, VAULT).unwrap()),
-            ratchets: vault.ratchets.iter().map(|bytes| restored(bytes)).collect(),
-            pending: vault.pending.as_ref().map(|bytes| decode::<Pending>(bytes, VAULT).unwrap()),
-        };
         let (group, me) = (*self.group.roster().group(), self.key.fingerprint());
-        self.group = Group::restore(group, me, &self.approved, saved).unwrap();
+        let records = vault.clone();
+        let restored = Group::restore(group, me, &self.approved, self.group.seen(), records);
+        self.group = restored.unwrap();
+        self.stored.clone_from(vault);
     }
 
     /// Its secret state is gone; what is public is there.
     pub(crate) fn lose_secrets(&mut self) {
-        self.restart_with(&Vault { secrets: None, pending: None, ratchets: Vec::new() });
+        self.restart_with(&Vault::new());
     }
-}
-
-fn restored(bytes: &[u8]) -> EpochRatchets {
-    decode(bytes, VAULT).unwrap()
 }
 
 pub(crate) fn content(text: &str) -> Content {

@@ -1,17 +1,21 @@
-//! Somebody with a valid key who makes what no honest device makes.
+//! Somebody with a valid key who makes commits that no honest device makes.
 
 use std::collections::BTreeMap;
 
-use openchat_crypto::{IdentityKey, KeyPair, Label, Secret, Tag, fernet::MessageKey, hash};
+use openchat_crypto::{IdentityKey, KeyPair, Label, PublicKey, Secret, Tag, hash};
 use openchat_roster::{
-    Commit, CommitEntry, Entrant, LogEntry, MessageEntry, MessageHeader, NodeIndex, Operation, Seen,
+    Commit, CommitEntry, Entrant, LogEntry, NewLeaf, NodeIndex, Operation, Outline, Roster, Seen,
+    Wrap,
 };
-use openchat_wire::{Blob, Digest, Epoch, Generation, Seq, Slot, decode, encode};
-use serde::{Deserialize, Serialize};
+use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Seq, Slot, encode, relay::Letter};
 
 use super::{
-    device::{Act, Device, HEAD, Vault},
-    reference::{Reference, SecretsView, epoch_keys, generation_secret, joiner, wrapped},
+    device::{Act, Device, HEAD},
+    post::{WelcomeView, seal_welcome},
+    views::{
+        Handing, PendingView, RatchetsView, SecretsView, agreement, epoch_keys, external,
+        joiner_secret, pair, wrap_pad,
+    },
 };
 
 /// A commit's entry, signed as it stands.
@@ -30,8 +34,11 @@ pub(crate) fn signed_as(key: &IdentityKey, label: Label, commit: Blob, tag: Tag)
 pub(crate) enum Lie {
     /// Nothing.
     Nothing,
-    /// The agreements of these levels are somebody else's; what stands above follows from them.
+    /// The agreements of these levels above the author are somebody else's; what stands above
+    /// follows from them.
     Path(Vec<u8>),
+    /// The leaves of other members don't follow from their prekeys.
+    Leaves,
     /// The external key is another one; the tag is right all the same.
     External,
     /// The tag is another one.
@@ -40,18 +47,19 @@ pub(crate) enum Lie {
     Wrap(Vec<Epoch>),
 }
 
-/// Makes whole commits, by the second implementation.
+/// Makes whole commits, by a second implementation of §4.5.
 pub(crate) struct Liar<'a> {
     pub(crate) device: &'a mut Device,
-    pub(crate) log: &'a [Vec<u8>],
 }
 
-/// An author's fresh secrets.
+/// What an author makes by itself.
 struct Draw {
-    slot: usize,
-    leaf: Secret,
-    init: Secret,
-    operation: Operation,
+    leaves: BTreeMap<u32, Secret>,
+    ephemeral: Option<PublicKey>,
+    nodes: BTreeMap<NodeIndex, PublicKey>,
+    root: Secret,
+    /// Under which key each newcomer gets its Welcome.
+    welcomes: Vec<(Fingerprint, Secret)>,
 }
 
 impl Liar<'_> {
@@ -63,65 +71,15 @@ impl Liar<'_> {
 
     /// As [`Self::commit`], wrapping for these epochs.
     pub(crate) fn commit_for(&mut self, act: Act, lie: &Lie, epochs: &[Epoch]) -> Vec<u8> {
-        let before = Reference::of_log(*self.device.group.roster().group(), self.log);
-        let draw = self.draw(&before, act, lie, epochs);
-        let mut after = before.clone();
-        after.apply_tree(&self.commit_on(&before, &draw));
-        let walk = after.walk_and_lie(draw.slot, &draw.leaf, &self.lies(lie));
-        let (joiner, mut external) = joiner(&draw.init, &walk.root);
-        if *lie == Lie::External {
-            external = self.pair();
-        }
-        let mut commit = self.commit_on(&before, &draw);
-        commit.leaves = vec![(Slot(u32::try_from(draw.slot).unwrap()), walk.leaf)];
-        commit.nodes = walk.nodes;
-        commit.external = *external.public();
-        let mut after = before.clone();
-        after.apply_tree(&commit);
-        commit.tree_hash = after.tree_hash();
-
-        let bytes = commit.to_bytes();
-        let confirmed = hash(Label::CommitConfirmed, &[&before.interim.0, &bytes.0]);
-        let keys = epoch_keys(&joiner, &confirmed);
-        let mut tag = keys.confirmation.tag(&confirmed.0);
-        if *lie == Lie::Tag {
-            tag.0[31] ^= 1;
-        }
-        let entry = resigned(&self.device.key, &commit, tag);
-        let epoch = before.epoch.next();
-        let secrets = SecretsView {
-            epoch,
-            slot: commit.leaves[0].0,
-            leaf: draw.leaf,
-            init: keys.init,
-            hedge: keys.hedge,
-            external,
-        };
-        let top = (NodeIndex { level: after.height(), index: 0 }, keys.message);
-        self.keep(&PendingView {
-            entry: Blob(entry.clone()),
-            interim: hash(Label::Interim, &[&confirmed.0, &tag.0]),
-            secrets,
-            ratchets: RatchetsView {
-                epoch,
-                confirmed,
-                height: after.height(),
-                nodes: BTreeMap::from([top]),
-                ratchets: BTreeMap::new(),
-            },
-        });
-        entry
-    }
-
-    fn draw(&mut self, before: &Reference, act: Act, lie: &Lie, epochs: &[Epoch]) -> Draw {
-        let (leaf, s, ephemeral) = (self.secret(), self.secret(), self.pair());
+        let (s, ephemeral) = (self.secret(), self.pair());
         let wraps: Vec<_> = epochs
             .iter()
             .map(|epoch| match lie {
                 Lie::Wrap(spoilt) if spoilt.contains(epoch) => {
-                    wrapped(before, *epoch, &ephemeral, &self.secret())
+                    let other = self.secret();
+                    self.wrapped(*epoch, &ephemeral, &other)
                 }
-                _ => wrapped(before, *epoch, &ephemeral, &s),
+                _ => self.wrapped(*epoch, &ephemeral, &s),
             })
             .collect();
         let ephemeral = *ephemeral.public();
@@ -129,45 +87,156 @@ impl Liar<'_> {
             Act::Update => (Operation::Update, SecretsView::of(&self.device.group).init),
             Act::Rejoin => (Operation::Rejoin { wraps, ephemeral }, s),
             Act::Join => {
-                let entrant =
-                    Entrant { name: self.device.name.clone(), key: *self.device.key.public() };
-                (Operation::Join { entrant, wrap: wraps[0], ephemeral }, s)
+                let Device { name, key, .. } = &*self.device;
+                let entrant = Entrant { name: name.clone(), key: *key.public() };
+                (Operation::Join { entrant, wrap: wraps[0], ephemeral, replaces: None }, s)
             }
         };
-        let seat = before.slot_of(&self.device.key.fingerprint());
-        let slot = seat.unwrap_or_else(|| before.free_slot());
-        Draw { slot, leaf, init, operation }
+        self.commit_of(vec![operation], &init, lie)
     }
 
-    /// The commit without its path.
-    fn commit_on(&self, before: &Reference, draw: &Draw) -> Commit {
-        let slot = Slot(u32::try_from(draw.slot).unwrap());
-        let placeholder = *self.device.key.public();
-        Commit {
-            author: self.device.key.fingerprint(),
-            group: before.group,
-            epoch: before.epoch,
-            interim: before.interim,
+    /// A commit of any operations that need no fresh init secret.
+    pub(crate) fn propose(&mut self, operations: Vec<Operation>, lie: &Lie) -> Vec<u8> {
+        let init = SecretsView::of(&self.device.group).init;
+        self.commit_of(operations, &init, lie)
+    }
+
+    fn commit_of(&mut self, operations: Vec<Operation>, init: &Secret, lie: &Lie) -> Vec<u8> {
+        let before = self.device.group.roster().clone();
+        let me = self.device.key.fingerprint();
+        let outline = before.outline(&me, &operations, &HEAD).unwrap();
+        let slot = outline.slot();
+        let draw = self.draw(&before, &outline, lie);
+        let leaf = match draw.leaves.get(&slot.0) {
+            Some(leaf) => leaf.clone(),
+            None => SecretsView::of(&self.device.group).leaf,
+        };
+        let joiner = joiner_secret(init, &draw.root);
+        let mut external = external(&joiner);
+        if *lie == Lie::External {
+            external = self.pair();
+        }
+        let mut commit = Commit {
+            author: me,
+            group: *before.group(),
+            epoch: before.epoch(),
+            interim: *before.interim(),
             seen: Seen { seq: Seq(0), log_hash: Digest([0; 32]) },
-            operations: vec![draw.operation.clone()],
-            leaves: vec![(slot, placeholder)],
-            nodes: Vec::new(),
+            operations,
+            ephemeral: draw.ephemeral,
+            leaves: draw.leaves.iter().map(|(at, s)| (Slot(*at), *pair(s).public())).collect(),
+            nodes: draw.nodes.iter().map(|(at, key)| (*at, *key)).collect(),
             tree_hash: Digest([0; 32]),
-            external: placeholder,
+            external: *external.public(),
             head: HEAD,
+        };
+        let height = outline.height();
+        commit.tree_hash = *before.draft(outline, &commit).unwrap().tree_hash();
+
+        let bytes = commit.to_bytes();
+        let confirmed = hash(Label::CommitConfirmed, &[&before.interim().0, &bytes.0]);
+        let keys = epoch_keys(&joiner, &confirmed);
+        let mut tag = keys.confirmation.tag(&confirmed.0);
+        if *lie == Lie::Tag {
+            tag.0[31] ^= 1;
         }
+        let entry = resigned(&self.device.key, &commit, tag);
+        let epoch = before.epoch().next();
+        let (init, hedge) = (keys.init, keys.hedge);
+        let secrets = SecretsView { epoch, slot, leaf, init, hedge, external };
+        let nodes = BTreeMap::from([(NodeIndex { level: height, index: 0 }, keys.message)]);
+        let ratchets = BTreeMap::new();
+        let ratchets = RatchetsView { epoch, confirmed, height, nodes, ratchets };
+        let interim = hash(Label::Interim, &[&confirmed.0, &tag.0]);
+        let naming = self.device.naming.clone();
+        let letters = draw.welcomes.iter().map(|(member, key)| {
+            let (group, naming) = (*before.group(), naming.clone());
+            let joiner = joiner.clone();
+            let member = *member;
+            let welcome = WelcomeView { author: me, member, group, epoch, interim, joiner, naming };
+            Letter { to: member, sealed: seal_welcome(key, &self.device.key, &welcome) }
+        });
+        let (letters, entry) = (letters.collect(), Blob(entry));
+        self.keep(&PendingView { entry: entry.clone(), letters, interim, secrets, ratchets });
+        entry.0
     }
 
-    fn lies(&mut self, lie: &Lie) -> BTreeMap<u8, Secret> {
-        match lie {
-            Lie::Path(levels) => levels.iter().map(|level| (*level, self.secret())).collect(),
-            _ => BTreeMap::new(),
+    /// Secrets of the changed leaves, and of everything above them, from below.
+    fn draw(&mut self, before: &Roster, outline: &Outline, lie: &Lie) -> Draw {
+        let e = self.pair();
+        let (mut leaves, mut welcomes) = (BTreeMap::new(), Vec::new());
+        for (slot, leaf) in outline.leaves() {
+            let secret = match leaf {
+                NewLeaf::Member { member, prekey, prekey_hash } => {
+                    let handing = Handing {
+                        group: before.group(),
+                        epoch: before.epoch().next(),
+                        slot,
+                        author: &self.device.key.fingerprint(),
+                        member: &member,
+                        prekey_hash: &prekey_hash,
+                        ephemeral: e.public(),
+                    };
+                    let prk = handing.prk(&e.agree(&prekey));
+                    if before.seat(&member).is_none() {
+                        welcomes.push((member, prk.expand(Label::Welcome, b"")));
+                    }
+                    match lie {
+                        Lie::Leaves => self.secret(),
+                        _ => prk.expand(Label::Leaf, b""),
+                    }
+                }
+                _ => self.secret(),
+            };
+            leaves.insert(slot.0, secret);
         }
+        let mut known = leaves.clone();
+        let mut nodes = BTreeMap::new();
+        for level in 1..=outline.height() {
+            let mut above = BTreeMap::new();
+            for (index, secret) in &known {
+                let own = pair(secret);
+                let beside = match known.get(&(index ^ 1)) {
+                    Some(other) => Some(*pair(other).public()),
+                    None => outline.unchanged_key(NodeIndex { level: level - 1, index: index ^ 1 }),
+                };
+                let Some(beside) = beside else {
+                    above.insert(index >> 1, secret.clone());
+                    continue;
+                };
+                let secret = agreement(before.group(), &own, &beside, index & 1 == 0);
+                above.insert(index >> 1, secret);
+            }
+            let own = outline.slot().0 >> level;
+            if matches!(lie, Lie::Path(levels) if levels.contains(&level)) {
+                above.insert(own, self.secret());
+            }
+            known = above;
+            for (index, secret) in &known {
+                let at = NodeIndex { level, index: *index };
+                if outline.agreements().contains(&at) {
+                    nodes.insert(at, *pair(secret).public());
+                }
+            }
+        }
+        let root = known[&0].expand(Label::Root, b"");
+        let ephemeral = outline.needs_ephemeral().then(|| *e.public());
+        Draw { leaves, ephemeral, nodes, root, welcomes }
+    }
+
+    /// s, wrapped for whoever has the external private key of an epoch.
+    fn wrapped(&self, epoch: Epoch, ephemeral: &KeyPair, s: &Secret) -> Wrap {
+        let before = self.device.group.roster();
+        let mut commits = self.device.approved.iter().map(|entry| entry.view().unwrap());
+        let external = commits.find(|commit| commit.epoch.next() == epoch).unwrap().external;
+        let pad = wrap_pad(before, epoch, ephemeral, &external, [ephemeral.public(), &external]);
+        Wrap { epoch, wrapped: Digest(*s.xor(&pad).expose()) }
     }
 
     fn keep(&mut self, pending: &PendingView) {
-        let vault = self.device.vault();
-        self.device.restart_with(&Vault { pending: Some(encode(pending)), ..vault });
+        let mut vault = self.device.vault();
+        vault.insert(openchat_group::StateKey::Pending, Blob(encode(pending)));
+        self.device.restart_with(&vault);
     }
 
     fn secret(&mut self) -> Secret {
@@ -177,95 +246,4 @@ impl Liar<'_> {
     fn pair(&mut self) -> KeyPair {
         KeyPair::derive(&self.secret())
     }
-}
-
-/// [`openchat_group::Pending`] as it stands in a vault.
-#[derive(Serialize)]
-struct PendingView {
-    entry: Blob,
-    interim: Digest,
-    secrets: SecretsView,
-    ratchets: RatchetsView,
-}
-
-/// [`openchat_group::EpochRatchets`] as it stands in a vault.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct RatchetsView {
-    pub(crate) epoch: Epoch,
-    pub(crate) confirmed: Digest,
-    pub(crate) height: u8,
-    pub(crate) nodes: BTreeMap<NodeIndex, Secret>,
-    pub(crate) ratchets: BTreeMap<Slot, (Generation, Secret)>,
-}
-
-/// A member who seals in any name, on any slot: every member has every member's message keys.
-pub(crate) struct Sealer {
-    pub(crate) reference: Reference,
-    ratchets: RatchetsView,
-}
-
-impl Sealer {
-    /// With the keys of a device's current epoch, of which it has used none yet.
-    pub(crate) fn new(device: &Device, log: &[Vec<u8>]) -> Self {
-        let roster = device.group.roster();
-        let ratchets = device.group.ratchets(roster.epoch()).unwrap();
-        let ratchets = decode(&encode(ratchets), 1 << 20).unwrap();
-        Self { reference: Reference::of_log(*roster.group(), log), ratchets }
-    }
-
-    pub(crate) fn header(&self, slot: u32, generation: u32) -> MessageHeader {
-        MessageHeader {
-            epoch: self.ratchets.epoch,
-            confirmed: MessageHeader::prefix(&self.ratchets.confirmed),
-            slot: Slot(slot),
-            generation: Generation(generation),
-            id: openchat_wire::MessageId([5; 16]),
-        }
-    }
-
-    /// A message of padded content as it is, signed by `key` for the purpose `label`.
-    pub(crate) fn seal(
-        &self,
-        header: MessageHeader,
-        key: &IdentityKey,
-        label: Label,
-        padded: &[u8],
-    ) -> Vec<u8> {
-        let header_hash = header.hash(&self.reference.group);
-        let seen = [0; 40];
-        let body = [
-            &key.fingerprint().0[..],
-            &header_hash.0,
-            &self.ratchets.confirmed.0,
-            &seen,
-            &hash(Label::Content, &[padded]).0,
-        ];
-        let signature = key.sign(label, &body.concat());
-        self.token(header, &[padded, &seen, signature.as_bytes()].concat())
-    }
-
-    /// A message whose token holds these bytes.
-    pub(crate) fn token(&self, header: MessageHeader, sealed: &[u8]) -> Vec<u8> {
-        let token = Blob(self.key(&header).seal(sealed));
-        LogEntry::Message(MessageEntry { header, token }).to_bytes()
-    }
-
-    /// What a message's token holds, signature and all.
-    pub(crate) fn opened(&self, message: &MessageEntry) -> Vec<u8> {
-        self.key(&message.header).open(&message.token.0).unwrap()
-    }
-
-    fn key(&self, header: &MessageHeader) -> MessageKey {
-        let height = self.ratchets.height;
-        let top = &self.ratchets.nodes[&NodeIndex { level: height, index: 0 }];
-        let secret = generation_secret(top, height, header.slot.0, header.generation.0);
-        let bound = header.hash(&self.reference.group);
-        MessageKey::new(secret.expand(Label::MessageKey, &bound.0))
-    }
-}
-
-/// §6.2: `len ‖ content ‖ zeros`, without any rounding up.
-pub(crate) fn unrounded(content: &[u8], zeros: usize) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-    [&length[..], content, &vec![0; zeros]].concat()
 }

@@ -1,8 +1,11 @@
 //! Devices around one log, with an honest relay unless a test plays another one.
 
-use openchat_group::{CommitOutcome, Effect};
-use openchat_roster::{CommitEntry, LogEntry, MessageEntry, Policy, Roster};
-use openchat_wire::GroupId;
+use openchat_group::{CommitOutcome, Effect, Proposal};
+use openchat_roster::{
+    Access, Claim, CommitEntry, LeaveEntry, LogEntry, MessageEntry, Naming, Policy, PrekeyKind,
+    Reason, Roster,
+};
+use openchat_wire::{Digest, Fingerprint, GroupId};
 
 use super::{
     device::{Act, Device, Event},
@@ -17,7 +20,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `seated` members, who came in this order, and `outside` more devices that watch.
+    /// An open group of `seated` members, who came in this order, and `outside` more devices that
+    /// watch.
     pub(crate) fn new(seed: u64, seated: usize, outside: usize) -> Self {
         let mut world = Self::empty(seed, seated + outside, open_policy());
         for joiner in 1..seated {
@@ -26,10 +30,22 @@ impl World {
         world
     }
 
+    /// A closed group of `seated` members, all but the first of them added and claimed, and
+    /// `outside` more devices.
+    pub(crate) fn closed(seed: u64, seated: usize, outside: usize) -> Self {
+        let mut world = Self::empty(seed, seated + outside, Policy::closed(&naming()));
+        for newcomer in 1..seated {
+            world.add(0, newcomer);
+            world.act(newcomer, Act::Update);
+        }
+        world
+    }
+
     /// `count` devices; the first has created the group.
     pub(crate) fn empty(seed: u64, count: usize, policy: Policy) -> Self {
         let rng = TestRng::new(seed);
         let mut creator = Device::new(0, GroupId([0; 32]), &rng);
+        creator.naming = Some(naming()).filter(|_| matches!(policy.access, Access::Closed { .. }));
         let log = vec![creator.create(policy)];
         let group = *creator.group.roster().group();
         let others = (1..count).map(|index| Device::new(index, group, &rng));
@@ -37,6 +53,85 @@ impl World {
         let mut world = Self { log, devices, rng };
         world.deliver();
         world
+    }
+
+    /// Two people: the first has created their direct group with the other in it, who was away.
+    pub(crate) fn direct(seed: u64, outside: usize) -> Self {
+        let rng = TestRng::new(seed);
+        let mut devices: Vec<Device> =
+            (0..2 + outside).map(|index| Device::new(index, GroupId([0; 32]), &rng)).collect();
+        let prints = [0, 1].map(|index: usize| devices[index].key.fingerprint());
+        let adds = vec![devices[1].as_new_member(PrekeyKind::OneTime)];
+        let policy = Policy::direct(prints[0], prints[1]);
+        let proposal = Proposal { adds, ..Proposal::default() };
+        let entry = devices[0].create_with(policy, proposal).unwrap();
+        let group = *devices[0].group.roster().group();
+        for device in &mut devices[1..] {
+            device.group = openchat_group::Group::new(group, device.key.fingerprint());
+        }
+        let mut world = Self { log: Vec::new(), devices, rng };
+        world.publish(entry);
+        world
+    }
+
+    /// `who` commits what it proposes and everybody reads it: one event for each device.
+    pub(crate) fn propose(&mut self, who: usize, proposal: Proposal) -> Vec<Event> {
+        let entry = self.devices[who].propose(proposal).unwrap();
+        let events = self.publish(entry);
+        assert_eq!(events[who].effect(), Effect::Own, "d{who}");
+        events
+    }
+
+    /// `who` seats a device at once, by a one-time prekey.
+    pub(crate) fn add(&mut self, who: usize, newcomer: usize) -> Vec<Event> {
+        self.add_by(who, newcomer, PrekeyKind::OneTime)
+    }
+
+    pub(crate) fn add_by(&mut self, who: usize, newcomer: usize, kind: PrekeyKind) -> Vec<Event> {
+        let adds = vec![self.devices[newcomer].as_new_member(kind)];
+        self.propose(who, Proposal { adds, ..Proposal::default() })
+    }
+
+    /// `who` invites a device.
+    pub(crate) fn admit(&mut self, who: usize, invited: usize) -> Vec<Event> {
+        let admits = vec![self.devices[invited].as_invited()];
+        self.propose(who, Proposal { admits, ..Proposal::default() })
+    }
+
+    /// `who` throws devices out.
+    pub(crate) fn evict(&mut self, who: usize, whom: &[usize]) -> Vec<Event> {
+        let removes = whom.iter().map(|&it| (self.fingerprint(it), Reason::Evicted)).collect();
+        self.propose(who, Proposal { removes, ..Proposal::default() })
+    }
+
+    /// `who` asks to be let go: the entry, which everybody has read.
+    pub(crate) fn leave(&mut self, who: usize) -> LeaveEntry {
+        let device = &self.devices[who];
+        let leave = device.group.leave_request(&device.key).unwrap();
+        let entry = LogEntry::Leave(leave.clone()).to_bytes();
+        for event in self.publish(entry) {
+            assert!(matches!(event, Event::Leave(Ok(_))), "{event:?}");
+        }
+        leave
+    }
+
+    /// `who` lets somebody go.
+    pub(crate) fn remove_leaver(
+        &mut self,
+        who: usize,
+        leaver: usize,
+        leave: &LeaveEntry,
+    ) -> Vec<Event> {
+        let removes = vec![(self.fingerprint(leaver), Reason::Left(leave.clone()))];
+        self.propose(who, Proposal { removes, ..Proposal::default() })
+    }
+
+    pub(crate) fn fingerprint(&self, device: usize) -> Fingerprint {
+        self.devices[device].key.fingerprint()
+    }
+
+    pub(crate) fn claim(&self, device: usize) -> Claim {
+        self.roster().seat(&self.fingerprint(device)).unwrap().claim
     }
 
     /// `who` commits and everybody reads it: one event for each device.
@@ -56,8 +151,22 @@ impl World {
     /// An entry that everybody who is at the tail reads: one event for each device.
     pub(crate) fn publish(&mut self, entry: Vec<u8>) -> Vec<Event> {
         self.deliver();
+        self.deliver_letters(&entry);
         self.log.push(entry);
         self.deliver().into_iter().map(|mut events| events.pop().unwrap()).collect()
+    }
+
+    /// The relay puts the letters of a commit into inboxes.
+    pub(crate) fn deliver_letters(&mut self, entry: &[u8]) {
+        let letters: Vec<_> =
+            self.devices.iter().flat_map(|device| device.letters_with(entry)).collect();
+        let place = (*self.roster().group(), self.roster().epoch().next());
+        for letter in letters {
+            let to = self.devices.iter_mut().find(|it| it.key.fingerprint() == letter.to);
+            if let Some(to) = to {
+                to.ring.letters.insert(place, letter.sealed);
+            }
+        }
     }
 
     /// Everybody reads to the tail.
@@ -141,7 +250,12 @@ impl World {
 }
 
 pub(crate) fn open_policy() -> Policy {
-    Policy::Open { name: "general".parse().unwrap() }
+    Policy::open("general".parse().unwrap())
+}
+
+/// What the closed groups of these tests are called.
+pub(crate) fn naming() -> Naming {
+    Naming { name: "ops".parse().unwrap(), salt: Digest([9; 32]) }
 }
 
 /// The commit in an entry.
