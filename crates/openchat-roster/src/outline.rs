@@ -95,12 +95,6 @@ impl Outline {
         self.shape.agreements()
     }
 
-    /// Whether nothing is below a node afterwards.
-    #[must_use]
-    pub fn is_empty(&self, at: NodeIndex) -> bool {
-        self.shape.is_empty(at)
-    }
-
     /// The key of a subtree in which nothing changes; `None` where it changes or is empty.
     #[must_use]
     pub fn unchanged_key(&self, at: NodeIndex) -> Option<PublicKey> {

@@ -3,7 +3,9 @@
 
 use core::ops::Range;
 
-use openchat_roster::{CommitFault, Naming, Operation, Person, Policy, Reason, Wrap};
+use openchat_roster::{
+    Claim, CommitFault, Naming, Operation, Person, Policy, PrekeyKind, Reason, Wrap,
+};
 use openchat_wire::{
     Digest, Epoch, Fingerprint,
     limits::{MAX_ADMITTED, MAX_DENIED, MAX_UNCLAIMED},
@@ -143,4 +145,22 @@ fn c13_as_many_unclaimed_of_one_adder_as_may_be() {
     scribe.act(2, Act::Update);
     let in_its_place = vec![scribe.add(MAX_UNCLAIMED + 4)];
     scribe.does(0, in_its_place);
+}
+
+/// Whoever came by a prekey of last resort is claimed by setting its leaf twice, not by whatever
+/// else it commits.
+#[test]
+fn a_commit_that_sets_no_leaf_claims_nothing() {
+    let mut scribe = Scribe::new(1, 2);
+    let prekey = scribe.prekey(1, PrekeyKind::LastResort);
+    let add = Operation::Add { entrant: scribe.entrant(1), prekey };
+    scribe.does(0, vec![add]);
+    let claim = |scribe: &Scribe| scribe.roster.seat(&scribe.fingerprint(1)).unwrap().claim;
+    scribe.act(1, Act::Update);
+    assert_eq!(claim(&scribe), Claim::Half);
+    let admit = scribe.admit(2);
+    scribe.does(1, vec![admit]);
+    assert_eq!(claim(&scribe), Claim::Half);
+    scribe.act(1, Act::Update);
+    assert_eq!(claim(&scribe), Claim::Claimed);
 }
