@@ -1,13 +1,15 @@
-//! One conversation: what it is at, and its parts. How it gets a seat stands in `membership`, how
-//! it reads its log in `reading`, what others say about that log in `witness`, how its own messages
-//! get there in `sending`.
+//! One conversation: what it is at, and its parts. How it finds its group and gets a seat stands in
+//! `membership`, how it commits in `commits`, what it was ordered to do in `tasks`, how it reads its
+//! log in `reading`, what commits mean for it in `changes`, what others say about that log in
+//! `witness`, how its own messages get there in `sending`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use openchat_crypto::PublicKey;
 use openchat_group::{Group, Pending};
-use openchat_roster::{Heartbeat, Seat, Seen, SignedHeartbeat};
+use openchat_roster::{Claim, Heartbeat, LeaveEntry, Naming, Seat, Seen, SignedHeartbeat};
 use openchat_wire::{
-    Epoch, Fingerprint, Generation, GroupId, GroupName, Seq, UnixMillis, relay::Request,
+    Epoch, Fingerprint, Generation, GroupId, GroupName, Name, Seq, UnixMillis, relay::Request,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,18 +17,60 @@ use crate::{
     backlog::Backlog,
     event::{AlarmCode, MemberView},
     history::History,
+    inbox::Calls,
+    invitations::NEVER,
+    missed::{Missed, Said},
     outbox::Outbox,
-    record::Key,
+    record::{Key, Local},
     shared::{Ask, Now, Shared},
-    timers::{HELD_BACK, Timers},
+    target::Target,
+    tasks::{Founding, Task},
+    timers::{HELD_BACK, LEAVE_WAIT, Timers},
 };
+
+/// What a conversation is, as far as this device knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum About {
+    /// Somebody has told of it, and its creation was not read yet.
+    Unknown,
+    /// The open group of this name.
+    Open(GroupName),
+    /// A closed group; its name may be lost.
+    Closed(Option<Naming>),
+    /// The direct conversation with this person.
+    Direct(Name),
+}
+
+/// What this device's person wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Wish {
+    /// To be in.
+    In,
+    /// Nothing yet: somebody else has begun it. Whoever was seated is in; whoever was invited is
+    /// asked.
+    Told,
+    /// To be removed: the request is on its way, or in the log.
+    Leaving,
+    /// Nothing any more.
+    Out,
+}
+
+/// What is stored of a conversation beside its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Card {
+    pub(crate) about: About,
+    pub(crate) group: Option<GroupId>,
+    pub(crate) wish: Wish,
+    /// Who has invited this device.
+    pub(crate) inviter: Option<Name>,
+}
 
 /// What a conversation is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Not connected.
     Offline,
-    /// Finding out which group has the name.
+    /// Finding out which group it is, or whom to found it with.
     Finding,
     /// The commit that creates the group is on its way.
     Creating,
@@ -40,6 +84,10 @@ pub(crate) enum Stage {
     Syncing { from: Seq, target: Option<Seq> },
     /// At the end of the log.
     Live,
+    /// The person has to answer an invitation.
+    Invited,
+    /// Not in it, and not wanting to be.
+    Out,
     /// Stopped for good, after an alarm.
     Halted,
 }
@@ -49,8 +97,13 @@ pub(crate) enum Stage {
 pub(crate) enum Intent {
     Create,
     Join,
+    /// Heal, or claim.
     Update,
     Rejoin,
+    /// Do what was ordered first.
+    Task,
+    /// Remove those who have asked to leave.
+    Leaves,
 }
 
 /// A message key of this device, by epoch and generation.
@@ -73,18 +126,57 @@ pub(crate) struct Progress {
     pub(crate) cloned: bool,
 }
 
+/// Somebody's request to leave, and when this device sees to it if nobody else has.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaver {
+    pub(crate) entry: LeaveEntry,
+    pub(crate) at: UnixMillis,
+}
+
+/// What to bear in mind for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The person was told what it has to wait for, or to answer.
+    pub(crate) announced: bool,
+    /// The relay does not show the log on this connection, as to somebody who has no seat: the
+    /// commits may tell why.
+    pub(crate) barred: bool,
+    /// How often the log was read again because a letter speaks of more than it shows.
+    pub(crate) rereads: u32,
+}
+
 #[derive(Debug)]
 pub(crate) struct Conversation {
-    pub(crate) name: GroupName,
+    pub(crate) local: Local,
+    pub(crate) card: Card,
+    /// How it is written. The engine sees to it that no two are written alike.
+    pub(crate) label: Target,
     pub(crate) group: Option<Group>,
+    /// The other one of a direct conversation.
+    pub(crate) peer: Option<PublicKey>,
     /// Commits that the relay has refused, newest last, while their place in the log is not taken.
     pub(crate) given_up: Vec<Pending>,
     pub(crate) stage: Stage,
     pub(crate) intent: Option<Intent>,
+    /// What the last commit was made for.
+    pub(crate) made: Option<Intent>,
     pub(crate) progress: Progress,
     pub(crate) history: History,
     pub(crate) outbox: Outbox,
+    pub(crate) said: Said,
+    pub(crate) missed: Missed,
     pub(crate) timers: Timers,
+    /// What is to be done, in this order.
+    pub(crate) tasks: VecDeque<Task>,
+    /// With whom the group is to begin.
+    pub(crate) founding: Option<Founding>,
+    /// Orders that are done when this device has come in.
+    pub(crate) arrivals: Vec<u64>,
+    /// Orders that are done when the group has this device's leave request.
+    pub(crate) departures: Vec<u64>,
+    /// Who has asked to leave and is still there.
+    pub(crate) leavers: BTreeMap<Fingerprint, Leaver>,
+    pub(crate) notes: Notes,
     /// Entries that came and were not processed: they wait for a certificate.
     pub(crate) backlog: Backlog,
     pub(crate) waits_for: BTreeSet<Fingerprint>,
@@ -98,14 +190,16 @@ pub(crate) struct Conversation {
     pub(crate) read_to: Seq,
     /// When the newest entry was read.
     pub(crate) read_at: UnixMillis,
-    /// Epochs whose ratchets are stored, and those that changed since.
-    pub(crate) stored_epochs: BTreeSet<Epoch>,
-    pub(crate) dirty_epochs: BTreeSet<Epoch>,
+    /// Which commits have added or admitted this device: every letter comes with one.
+    pub(crate) calls: Calls,
+    /// Where stored commits are, while the group may turn out to be nothing and be forgotten.
+    pub(crate) provisional: Vec<Seq>,
     pub(crate) dirty: bool,
+    pub(crate) card_dirty: bool,
 }
 
 impl Conversation {
-    pub(crate) fn new(name: GroupName) -> Self {
+    pub(crate) fn new(local: Local, card: Card, label: Target) -> Self {
         let progress = Progress {
             seen: None,
             last_commit: Seq(0),
@@ -115,15 +209,27 @@ impl Conversation {
             cloned: false,
         };
         Self {
-            name,
+            local,
+            card,
+            label,
             group: None,
+            peer: None,
             given_up: Vec::new(),
             stage: Stage::Offline,
             intent: None,
+            made: None,
             progress,
             history: History::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(local),
+            said: Said::new(local),
+            missed: Missed::default(),
             timers: Timers::default(),
+            tasks: VecDeque::new(),
+            founding: None,
+            arrivals: Vec::new(),
+            departures: Vec::new(),
+            leavers: BTreeMap::new(),
+            notes: Notes::default(),
             backlog: Backlog::default(),
             waits_for: BTreeSet::new(),
             accused: BTreeSet::new(),
@@ -131,23 +237,57 @@ impl Conversation {
             claimed: None,
             read_to: Seq(0),
             read_at: UnixMillis(0),
-            stored_epochs: BTreeSet::new(),
-            dirty_epochs: BTreeSet::new(),
+            calls: Calls::default(),
+            provisional: Vec::new(),
             dirty: false,
+            card_dirty: true,
         }
     }
 
     /// The conversation as people write it.
     pub(crate) fn target(&self) -> String {
-        format!("#{}", self.name)
+        self.label.to_string()
     }
 
     pub(crate) fn id(&self) -> Option<GroupId> {
-        self.group.as_ref().map(|group| *group.roster().group())
+        self.card.group
+    }
+
+    /// The name of a closed group, if it is known.
+    pub(crate) const fn naming(&self) -> Option<&Naming> {
+        match &self.card.about {
+            About::Closed(Some(naming)) => Some(naming),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_direct(&self) -> bool {
+        matches!(self.card.about, About::Direct(_))
+    }
+
+    pub(crate) fn set_wish(&mut self, now: &mut Now<'_>, wish: Wish) {
+        if self.card.wish != wish {
+            self.card.wish = wish;
+            self.card_dirty = true;
+            now.shared.relabel = true;
+        }
+    }
+
+    pub(crate) fn set_about(&mut self, now: &mut Now<'_>, about: About) {
+        if self.card.about != about {
+            self.card.about = about;
+            self.card_dirty = true;
+            now.shared.relabel = true;
+        }
+    }
+
+    /// This device's seat.
+    pub(crate) fn seat(&self, me: &Fingerprint) -> Option<&Seat> {
+        self.group.as_ref()?.roster().seat(me)
     }
 
     pub(crate) fn ask(&self, shared: &mut Shared, ask: Ask, request: Request) {
-        shared.ask_for(&self.name, ask, request);
+        shared.ask_for(self.local, ask, request);
     }
 
     pub(crate) fn alarm(&self, now: &mut Now<'_>, code: AlarmCode, message: &str, hint: &str) {
@@ -165,12 +305,21 @@ impl Conversation {
     /// that no deadline stays in the past.
     pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
         let timers = &self.timers;
-        let expected = self.expected.map(|(_, until)| until);
-        let live = (self.stage == Stage::Live).then_some(timers.beat_at);
-        let rejoin = timers.rejoin_at.filter(|_| self.stage == Stage::Live);
-        let heal = self.may_heal().then_some(timers.heal_at);
-        let all = [timers.retry_at, expected, live, rejoin, heal];
-        all.into_iter().flatten().min().filter(|_| self.stage != Stage::Halted)
+        let always = [timers.retry_at, self.expected.map(|(_, until)| until)];
+        // While orders wait after a lost race, so does all else that this device would commit.
+        let commits = self.may_commit() && timers.work_at.is_none();
+        let live = [
+            Some(timers.beat_at),
+            timers.rejoin_at,
+            timers.work_at,
+            timers.naming_at,
+            commits.then_some(timers.heal_at),
+            timers.claim_at.filter(|_| commits),
+            self.next_leave().filter(|_| commits),
+        ];
+        let live = live.into_iter().filter(|_| self.stage == Stage::Live);
+        let all = always.into_iter().chain(live);
+        all.flatten().min().filter(|_| self.stage != Stage::Halted)
     }
 
     /// Draws nearer what a clock that was set back has put off.
@@ -179,6 +328,9 @@ impl Conversation {
         if self.progress.healed_at > now {
             self.progress.healed_at = now;
             self.dirty = true;
+        }
+        for leaver in self.leavers.values_mut().filter(|leaver| leaver.at != NEVER) {
+            leaver.at = leaver.at.min(now.after(LEAVE_WAIT));
         }
         let latest = now.after(HELD_BACK);
         self.expected = self.expected.map(|(seq, until)| (seq, until.min(latest)));
@@ -189,6 +341,8 @@ impl Conversation {
             self.stage = Stage::Offline;
         }
         self.intent = None;
+        (self.notes.barred, self.notes.rereads) = (false, 0);
+        self.forget_asked();
         self.claimed = None;
         self.read_to = Seq(0);
         self.backlog.clear();
@@ -198,9 +352,9 @@ impl Conversation {
 
     pub(crate) fn members(&self, shared: &Shared) -> Vec<MemberView> {
         let view = |seat: &Seat| {
-            let key = seat.key.fingerprint();
-            let trust = shared.trust(&seat.name, &key);
-            MemberView { name: seat.name.clone(), me: key == shared.me, trust }
+            let trust = shared.trust(&seat.name, &seat.fingerprint);
+            let (me, claimed) = (seat.fingerprint == shared.me, seat.claim == Claim::Claimed);
+            MemberView { name: seat.name.clone(), me, trust, role: seat.role, claimed }
         };
         let roster = self.group.as_ref().map(Group::roster);
         roster.map(|roster| roster.seats().map(view).collect()).unwrap_or_default()
@@ -224,34 +378,30 @@ impl Conversation {
         self.ask(now.shared, Ask::Courtesy, request);
     }
 
+    /// Whether it is no more than an order, which goes with the process: what is left of it would
+    /// begin another group than the one that was ordered.
+    fn is_plan(&self) -> bool {
+        let is_ordered = self.founding.as_ref().is_some_and(|founding| founding.must_be_new);
+        is_ordered && self.card.group.is_none() && self.outbox.is_empty()
+    }
+
     /// Writes what changed since the last time.
     pub(crate) fn save(&mut self, shared: &mut Shared) {
-        if !core::mem::take(&mut self.dirty) {
-            return;
+        if !self.is_plan() && core::mem::take(&mut self.card_dirty) {
+            shared.pen.put(Key::conversation(self.local), &self.card);
         }
-        let Some(group) = &self.group else { return };
+        let Some(group) = &mut self.group else { return };
         let id = *group.roster().group();
-        self.progress.seen = group.seen();
-        shared.pen.put(Key::progress(id), &self.progress);
-        match group.secrets() {
-            Some(secrets) => shared.pen.put(Key::secrets(id), secrets),
-            None => shared.pen.delete(Key::secrets(id)),
-        }
-        match group.pending() {
-            Some(pending) => shared.pen.put(Key::pending(id), pending),
-            None => shared.pen.delete(Key::pending(id)),
-        }
-        let kept: BTreeSet<Epoch> = group.epochs().collect();
-        for gone in self.stored_epochs.difference(&kept) {
-            shared.pen.delete(Key::ratchets(id, *gone));
-        }
-        let changed = kept.difference(&self.stored_epochs).chain(&self.dirty_epochs);
-        for epoch in changed {
-            if let Some(ratchets) = group.ratchets(*epoch) {
-                shared.pen.put(Key::ratchets(id, *epoch), ratchets);
+        for (part, value) in group.take_changes() {
+            let key = Key::state(id, &part.to_bytes());
+            match value {
+                Some(value) => shared.pen.put_bytes(key, value.0),
+                None => shared.pen.delete(key),
             }
         }
-        self.stored_epochs = kept;
-        self.dirty_epochs.clear();
+        if core::mem::take(&mut self.dirty) {
+            self.progress.seen = group.seen();
+            shared.pen.put(Key::progress(id), &self.progress);
+        }
     }
 }

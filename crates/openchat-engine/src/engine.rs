@@ -1,55 +1,37 @@
-//! The engine: hands each input to the conversation it concerns.
+//! The engine: hands each input to the conversation it concerns. What concerns the device as a whole
+//! stands in `upkeep`, what its person wants in `orders`.
 
 use std::collections::BTreeMap;
 
 use openchat_crypto::CryptoRng;
-use openchat_group::{Group, Pending, Saved, Secrets};
-use openchat_roster::{CommitEntry, CommitFault, LogEntry};
+use openchat_group::Group;
+use openchat_roster::{Roster, inbox};
 use openchat_wire::{
-    Blob, DecodeError, Epoch, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis, decode,
-    limits::{MAX_COMMIT, MAX_ENTRY, PING_INTERVAL},
+    Epoch, GroupId, UnixMillis,
+    limits::PING_INTERVAL,
     relay::{Answer, Refusal, Request, ToClient},
 };
 
 use crate::{
-    conversation::{Conversation, Progress, Stage},
-    event::{Command, Input},
-    history::Past,
-    outbox::Outgoing,
+    conversation::{About, Card, Conversation, Stage, Wish},
+    event::{Command, Input, Kind, Standing, Summary},
+    labels,
+    loader::{LoadError, Loader, Snapshot},
     output::Output,
-    record::{Key, Kind},
-    shared::{Ask, Asked, Device, Now, Shared},
+    record::{Key, Local},
+    shared::{Ask, Asked, Device, Doing, Now, Shared},
+    target::{Tag, Target},
+    upkeep::Upkeep,
 };
-
-/// Bytes of the largest record: a commit, or the ratchets of a very large epoch.
-const MAX_RECORD: usize = 2 * MAX_COMMIT;
-
-/// Everything that was stored for the engine.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    /// All records.
-    pub records: Vec<(Key, Blob)>,
-}
-
-/// Why a snapshot can't be loaded: the vault is damaged, nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoadError {
-    /// A record is not what its key says.
-    #[error("a stored record is damaged: {0}")]
-    Record(#[from] DecodeError),
-    /// A record has a key that makes no sense.
-    #[error("a stored record has an unknown key")]
-    Key,
-    /// A stored commit does not follow from those before it.
-    #[error("the stored commits of a group are damaged: {0}")]
-    Commit(#[from] CommitFault),
-}
 
 /// One device's conversations.
 #[derive(Debug)]
 pub struct Engine {
-    shared: Shared,
-    conversations: BTreeMap<GroupName, Conversation>,
+    pub(crate) shared: Shared,
+    pub(crate) conversations: BTreeMap<Local, Conversation>,
+    pub(crate) upkeep: Upkeep,
+    /// The last number that a conversation was given.
+    pub(crate) last_local: Local,
     ping_at: Option<UnixMillis>,
 }
 
@@ -59,15 +41,22 @@ impl Engine {
     /// # Errors
     /// [`LoadError`].
     pub fn new(device: Device, snapshot: Snapshot) -> Result<Self, LoadError> {
-        let mut engine =
-            Self { shared: Shared::new(device), conversations: BTreeMap::new(), ping_at: None };
+        let mut engine = Self {
+            shared: Shared::new(device),
+            conversations: BTreeMap::new(),
+            upkeep: Upkeep::default(),
+            last_local: 0,
+            ping_at: None,
+        };
         Loader::sort(snapshot)?.load(&mut engine)?;
+        labels::relabel(&mut engine.conversations);
         Ok(engine)
     }
 
     /// Takes note of something that happened.
     pub fn handle(&mut self, input: Input, now: UnixMillis, rng: &mut dyn CryptoRng) {
         self.ping_at = self.ping_at.map(|at| at.min(now.after(PING_INTERVAL)));
+        self.upkeep.draw_near(now);
         for conversation in self.conversations.values_mut() {
             conversation.draw_deadlines_near(now);
         }
@@ -78,6 +67,7 @@ impl Engine {
             Input::Command(command) => self.command(command, now, rng),
             Input::Tick => self.tick(now, rng),
         }
+        self.follow_up(now, rng);
     }
 
     /// What is to be done about everything since the last call.
@@ -95,10 +85,10 @@ impl Engine {
             return None;
         }
         let own = self.conversations.values().filter_map(Conversation::next_deadline);
-        own.chain(self.ping_at).min()
+        own.chain(self.ping_at).chain(self.upkeep.next_deadline()).min()
     }
 
-    /// Messages that are not known to be in the log.
+    /// Texts that are not known to be in the log.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.conversations.values().map(|conversation| conversation.outbox.len()).sum()
@@ -110,12 +100,51 @@ impl Engine {
         self.conversations.values().any(|conversation| conversation.stage == Stage::Halted)
     }
 
-    /// The groups that are known, with their epochs.
-    pub fn groups(&self) -> impl Iterator<Item = (&GroupName, Epoch)> {
-        self.conversations.values().filter_map(|conversation| {
-            let group = conversation.group.as_ref()?;
-            Some((&conversation.name, group.roster().epoch()))
-        })
+    /// Whether this device can be added while it is away, and knows of all its groups: on this
+    /// connection its prekeys were found or left with the relay, and its inbox was read.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.upkeep.is_settled()
+    }
+
+    /// All conversations, in the order in which this device came to know them.
+    pub fn conversations(&self) -> impl Iterator<Item = Summary> {
+        self.conversations.values().map(|conversation| self.summary(conversation))
+    }
+
+    fn summary(&self, conversation: &Conversation) -> Summary {
+        let roster = conversation.group.as_ref().map(Group::roster);
+        let is_member = roster.is_some_and(|roster| roster.seat(&self.shared.me).is_some());
+        let Card { about, wish, .. } = &conversation.card;
+        let standing = match (conversation.stage, wish) {
+            (Stage::Halted, _) => Standing::Halted,
+            (Stage::Invited, _) => Standing::Invited,
+            (_, Wish::Out) => Standing::Out,
+            _ if is_member => Standing::Member,
+            (_, Wish::Told) if roster.is_some_and(|it| it.admitted(&self.shared.me).is_some()) => {
+                Standing::Invited
+            }
+            _ => Standing::Entering,
+        };
+        let invited = roster.into_iter().flat_map(Roster::all_admitted);
+        Summary {
+            target: conversation.label.clone(),
+            kind: match about {
+                About::Open(_) => Kind::Open,
+                About::Closed(_) => Kind::Closed,
+                About::Direct(_) => Kind::Direct,
+                About::Unknown => Kind::Unknown,
+            },
+            group: conversation.id(),
+            standing,
+            inviter: conversation.card.inviter.clone(),
+            epoch: roster.map_or(Epoch(0), Roster::epoch),
+            rules: roster.and_then(|roster| roster.policy()).map(|policy| policy.rules),
+            members: conversation.members(&self.shared),
+            invited: invited.map(|admitted| admitted.name.clone()).collect(),
+            queued: conversation.outbox.len(),
+            stopped: conversation.progress.cloned,
+        }
     }
 
     fn connected(&mut self, time: UnixMillis, rng: &mut dyn CryptoRng) {
@@ -124,6 +153,9 @@ impl Engine {
         self.shared.head_doubted = false;
         self.ping_at = Some(time.after(PING_INTERVAL));
         self.shared.ask(Asked::Head, Request::Head);
+        // Letters first: a log that takes this device's seat may be followed by one that tells it
+        // how it comes in again.
+        self.settle_in(time);
         let mut now = Now { shared: &mut self.shared, time, rng };
         for conversation in self.conversations.values_mut() {
             conversation.expect_anew(time);
@@ -136,22 +168,15 @@ impl Engine {
         self.shared.asked.clear();
         self.shared.pen.forget_requests();
         self.ping_at = None;
+        self.upkeep = Upkeep::default();
         self.conversations.values_mut().for_each(Conversation::disconnected);
     }
 
     fn command(&mut self, command: Command, time: UnixMillis, rng: &mut dyn CryptoRng) {
-        let mut now = Now { shared: &mut self.shared, time, rng };
-        let (Command::Open { group: name } | Command::Send { group: name, .. }) = &command;
-        let conversation = self
-            .conversations
-            .entry(name.clone())
-            .or_insert_with(|| Conversation::new(name.clone()));
         match command {
-            Command::Open { .. } if conversation.stage == Stage::Offline => {
-                conversation.start(&mut now);
-            }
-            Command::Open { .. } => {}
-            Command::Send { id, text, .. } => conversation.send(&mut now, id, text),
+            Command::Open { target } => self.open(&target, time, rng),
+            Command::Send { target, id, text } => self.send(&target, (id, text), time, rng),
+            Command::Order { order, what } => self.order(order, what, time, rng),
         }
     }
 
@@ -160,6 +185,7 @@ impl Engine {
             self.ping_at = Some(time.after(PING_INTERVAL));
             self.shared.ask(Asked::Ping, Request::Ping);
         }
+        self.keep_up(time, rng);
         let mut now = Now { shared: &mut self.shared, time, rng };
         for conversation in self.conversations.values_mut() {
             conversation.tick(&mut now);
@@ -170,6 +196,9 @@ impl Engine {
         self.ping_at = self.ping_at.map(|_| time.after(PING_INTERVAL));
         match frame {
             ToClient::Answer { id, answer } => self.answer(id, answer, time, rng),
+            ToClient::Entry { log, seq, entry } if log == inbox(&self.shared.me) => {
+                self.letter(seq, &entry, time, rng);
+            }
             ToClient::Entry { log, seq, entry } => {
                 self.of_log(log, time, rng, |conversation, now| {
                     conversation.pushed(now, seq, entry);
@@ -184,7 +213,7 @@ impl Engine {
         }
     }
 
-    fn of_log(
+    pub(crate) fn of_log(
         &mut self,
         log: GroupId,
         time: UnixMillis,
@@ -198,6 +227,10 @@ impl Engine {
         }
     }
 
+    pub(crate) fn knows(&self, group: &GroupId) -> bool {
+        self.conversations.values().any(|conversation| conversation.id() == Some(*group))
+    }
+
     fn answer(
         &mut self,
         id: u32,
@@ -205,7 +238,6 @@ impl Engine {
         time: UnixMillis,
         rng: &mut dyn CryptoRng,
     ) {
-        // An answer to nothing that was asked means nothing.
         let Some(asked) = self.shared.asked.remove(&id) else { return };
         let mut now = Now { shared: &mut self.shared, time, rng };
         match asked {
@@ -220,17 +252,112 @@ impl Engine {
                     conversation.certificate_answered(&mut now, key, busy);
                 }
             }
-            Asked::Of(name, ask) => {
-                let taken = group_of(&answer).is_some_and(|id| {
-                    let mut all = self.conversations.values();
-                    all.any(|other| other.name != name && other.id() == Some(id))
-                });
-                if let Some(conversation) = self.conversations.get_mut(&name).filter(|_| taken) {
-                    conversation.refuse_group(&mut now);
-                } else if let Some(conversation) = self.conversations.get_mut(&name) {
-                    conversation.answered(&mut now, ask, answer);
-                }
+            Asked::Stock => self.stock_answered(&answer, time, rng),
+            Asked::Publication => self.publication_answered(&answer, time),
+            Asked::Inbox => self.inbox_answered(&answer, time),
+            Asked::Groups => self.groups_answered(answer, time),
+            Asked::Of(local, ask) => self.conversation_answered(local, ask, answer, time, rng),
+        }
+    }
+
+    fn conversation_answered(
+        &mut self,
+        local: Local,
+        ask: Ask,
+        answer: Result<Answer, Refusal>,
+        time: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let taken = group_of(&answer).and_then(|id| {
+            let mut all = self.conversations.values();
+            all.find(|it| it.local != local && it.id() == Some(id)).map(|it| it.local)
+        });
+        // What was only heard of has now been found by its name.
+        let is_rumour = |engine: &Self, other: &Local| {
+            engine.conversations.get(other).is_some_and(|it| it.card.about == About::Unknown)
+        };
+        let taken = match taken.filter(|other| is_rumour(self, other)) {
+            Some(rumour) => {
+                self.forget(rumour, time, rng);
+                None
             }
+            None => taken,
+        };
+        let mut now = Now { shared: &mut self.shared, time, rng };
+        let Some(conversation) = self.conversations.get_mut(&local) else { return };
+        if taken.is_some() {
+            conversation.refuse_group(&mut now);
+        } else {
+            conversation.answered(&mut now, ask, answer);
+        }
+    }
+
+    /// A conversation that begins.
+    pub(crate) fn add(&mut self, card: Card) -> Local {
+        self.last_local = self.last_local.saturating_add(1);
+        let local = self.last_local;
+        let nameless = Target::Tagged { name: None, tag: Tag::of(&GroupId([0; 32]), 0) };
+        self.conversations.insert(local, Conversation::new(local, card, nameless));
+        labels::relabel(&mut self.conversations);
+        local
+    }
+
+    fn forget(&mut self, local: Local, time: UnixMillis, rng: &mut dyn CryptoRng) {
+        let Some(mut conversation) = self.conversations.remove(&local) else { return };
+        let mut now = Now { shared: &mut self.shared, time, rng };
+        conversation.forget_group(&mut now);
+        conversation.outbox.drain(&mut now.shared.pen);
+        now.shared.pen.delete(Key::conversation(local));
+        now.shared.relabel = true;
+    }
+
+    /// What one conversation's news means for the others, and how they are written now.
+    fn follow_up(&mut self, time: UnixMillis, rng: &mut dyn CryptoRng) {
+        while let Some(doing) = self.shared.doings.pop() {
+            match doing {
+                Doing::Identified(local) => self.identified(local, time, rng),
+                Doing::Forget(local) => self.forget(local, time, rng),
+            }
+        }
+        if core::mem::take(&mut self.shared.relabel) {
+            labels::relabel(&mut self.conversations);
+        }
+        if self.shared.prekeys.take_wish() {
+            self.upkeep.count_soon(time);
+        }
+        for local in core::mem::take(&mut self.shared.invitations) {
+            let mut now = Now { shared: &mut self.shared, time, rng };
+            if let Some(conversation) = self.conversations.get_mut(&local) {
+                conversation.announce(&mut now);
+            }
+        }
+    }
+
+    /// What was heard of turns out to be what another conversation was looking for: that one goes
+    /// on with it. K2: it can't have another group already.
+    fn identified(&mut self, local: Local, time: UnixMillis, rng: &mut dyn CryptoRng) {
+        let Some(heard) = self.conversations.get(&local) else { return };
+        let (about, id) = (heard.card.about.clone(), heard.id());
+        let is_unique = matches!(about, About::Open(_) | About::Direct(_));
+        let mut all = self.conversations.values();
+        let same = all.find(|it| is_unique && it.local != local && it.card.about == about);
+        let (Some(other), Some(id)) = (same.map(|it| it.local), id) else { return };
+        let mut now = Now { shared: &mut self.shared, time, rng };
+        let has_group = |it: &Conversation| {
+            it.group.as_ref().is_some_and(|group| group.roster().policy().is_some())
+        };
+        if self.conversations.get(&other).is_some_and(has_group) {
+            if let Some(heard) = self.conversations.get_mut(&local) {
+                heard.refuse_group(&mut now);
+            }
+            return self.forget(local, time, rng);
+        }
+        self.forget(local, time, rng);
+        let mut now = Now { shared: &mut self.shared, time, rng };
+        if let Some(conversation) = self.conversations.get_mut(&other) {
+            conversation.intent = None;
+            conversation.forget_group(&mut now);
+            conversation.enter(&mut now, id);
         }
     }
 }
@@ -249,15 +376,18 @@ impl Conversation {
             }
             Ask::Commit => self.commit_answered(now, answer),
             Ask::SeatReceipt => self.seated(now, answer),
+            Ask::Tail => self.tail_answered(now, &answer),
             Ask::TailReceipt => self.tail_known(now, answer),
             Ask::Message(id) => self.message_answered(now, id, answer),
-            Ask::Tail if answer.is_err() => self.timers.retry(now.time, 1_000, now.rng),
-            Ask::Tail | Ask::Courtesy => {}
+            Ask::Whose(name) => self.whose_answered(now, &name, &answer),
+            Ask::Prekey(name) => self.prekey_answered(now, &name, &answer),
+            Ask::Leave => self.leave_answered(now, &answer),
+            Ask::Courtesy => {}
         }
     }
 }
 
-/// The group that an answer says has a name.
+/// The group that an answer says has a name, or is that of two people.
 fn group_of(answer: &Result<Answer, Refusal>) -> Option<GroupId> {
     match answer {
         Ok(Answer::Group(id)) | Err(Refusal::NameTaken(id)) => Some(*id),
@@ -269,128 +399,4 @@ fn take_head(now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
     if let Ok(Answer::Head(bytes)) = answer {
         now.shared.take_head(bytes);
     }
-}
-
-/// The records of a snapshot, by what they are about.
-#[derive(Default)]
-struct Loader {
-    names: Vec<(GroupName, GroupId)>,
-    groups: BTreeMap<GroupId, Stored>,
-    outgoing: Vec<(GroupName, u64, Outgoing)>,
-    certificates: Vec<Blob>,
-    pins: Vec<(Name, Fingerprint)>,
-    head: Option<Blob>,
-}
-
-/// The records of one group.
-#[derive(Default)]
-struct Stored {
-    progress: Option<Progress>,
-    commits: BTreeMap<Seq, CommitEntry>,
-    saved: Saved,
-    given_up: Vec<Pending>,
-    past: Vec<(Seq, Past)>,
-}
-
-impl Loader {
-    fn sort(snapshot: Snapshot) -> Result<Self, LoadError> {
-        let mut loader = Self::default();
-        for (key, value) in snapshot.records {
-            loader.put(&key, value)?;
-        }
-        Ok(loader)
-    }
-
-    fn put(&mut self, key: &Key, value: Blob) -> Result<(), LoadError> {
-        let bytes = &value.0;
-        match (Kind::of(key).ok_or(LoadError::Key)?, key.group) {
-            (Kind::GroupName, None) => self.names.push((text(key, 0)?, decode(bytes, 64)?)),
-            (Kind::Outgoing, None) => {
-                let order = key.number().ok_or(LoadError::Key)?;
-                self.outgoing.push((text(key, 8)?, order, decode(bytes, 2 * MAX_ENTRY)?));
-            }
-            (Kind::Certificate, None) => self.certificates.push(value),
-            (Kind::Head, None) => self.head = Some(value),
-            (Kind::Pin, None) => self.pins.push((text(key, 0)?, decode(bytes, 64)?)),
-            (kind, Some(group)) => self.groups.entry(group).or_default().put(kind, key, bytes)?,
-            (_, None) => return Err(LoadError::Key),
-        }
-        Ok(())
-    }
-
-    fn load(self, engine: &mut Engine) -> Result<(), LoadError> {
-        let damaged = LoadError::Record(DecodeError::Malformed);
-        let shared = &mut engine.shared;
-        for der in &self.certificates {
-            shared.load_certificate(der).ok_or_else(|| damaged.clone())?;
-        }
-        if let Some(head) = &self.head {
-            shared.load_head(head).ok_or(damaged)?;
-        }
-        self.pins.into_iter().for_each(|(name, key)| shared.load_pin(name, key));
-        let mut groups = self.groups;
-        for (name, id) in self.names {
-            let mut conversation = Conversation::new(name.clone());
-            groups.remove(&id).unwrap_or_default().load(id, engine.shared.me, &mut conversation)?;
-            engine.conversations.insert(name, conversation);
-        }
-        for (name, order, outgoing) in self.outgoing {
-            let mut conversation = engine
-                .conversations
-                .remove(&name)
-                .unwrap_or_else(|| Conversation::new(name.clone()));
-            conversation.outbox.load(order, outgoing);
-            engine.conversations.insert(name, conversation);
-        }
-        Ok(())
-    }
-}
-
-impl Stored {
-    fn put(&mut self, kind: Kind, key: &Key, bytes: &[u8]) -> Result<(), LoadError> {
-        let number = || key.number().ok_or(LoadError::Key);
-        match kind {
-            Kind::Progress => self.progress = Some(decode(bytes, MAX_RECORD)?),
-            Kind::Secrets => self.saved.secrets = Some(decode(bytes, MAX_RECORD)?),
-            Kind::Ratchets => self.saved.ratchets.push(decode(bytes, MAX_RECORD)?),
-            Kind::Pending => self.saved.pending = Some(decode(bytes, MAX_RECORD)?),
-            Kind::GivenUp => self.given_up = decode(bytes, MAX_RECORD)?,
-            Kind::Past => self.past.push((Seq(number()?), decode(bytes, MAX_RECORD)?)),
-            Kind::Commit => match LogEntry::decode(bytes)? {
-                LogEntry::Commit(commit) => {
-                    self.commits.insert(Seq(number()?), commit);
-                }
-                _ => return Err(LoadError::Record(DecodeError::Malformed)),
-            },
-            _ => return Err(LoadError::Key),
-        }
-        Ok(())
-    }
-
-    fn load(
-        mut self,
-        id: GroupId,
-        me: Fingerprint,
-        conversation: &mut Conversation,
-    ) -> Result<(), LoadError> {
-        if let Some(progress) = self.progress {
-            self.saved.seen = progress.seen;
-            conversation.progress = progress;
-        }
-        // Without its message keys an epoch is as good as lost: this device has to come back.
-        let has_keys =
-            |secrets: &Secrets| self.saved.ratchets.iter().any(|keys| keys.epoch == secrets.epoch);
-        if !self.saved.secrets.as_ref().is_some_and(has_keys) {
-            self.saved.secrets = None;
-        }
-        conversation.history.load(self.past);
-        conversation.given_up = self.given_up;
-        conversation.stored_epochs = self.saved.ratchets.iter().map(|epoch| epoch.epoch).collect();
-        conversation.group = Some(Group::restore(id, me, self.commits.values(), self.saved)?);
-        Ok(())
-    }
-}
-
-fn text<T: core::str::FromStr>(key: &Key, after: usize) -> Result<T, LoadError> {
-    key.text(after).and_then(|text| text.parse().ok()).ok_or(LoadError::Key)
 }

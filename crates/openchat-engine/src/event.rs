@@ -1,8 +1,11 @@
 //! What goes into the engine and what it has to say.
 
+use openchat_roster::{Role, Rules};
 use openchat_wire::{
     Epoch, Fingerprint, GroupId, GroupName, MessageId, Name, Seq, UnixMillis, relay::ToClient,
 };
+
+use crate::target::Target;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -22,20 +25,121 @@ pub enum Input {
 /// What a person may want.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Take part in an open group, found by its name, and begin it if there is none.
+    /// Take part in a conversation: an open group, found by its name and begun if there is none; a
+    /// person; or any that is known. [`Event::Ready`] tells that it is so.
     Open {
-        /// Its name.
-        group: GroupName,
+        /// Which.
+        target: Target,
     },
     /// Say something there. It is kept until it is in the log.
     Send {
         /// Where.
-        group: GroupName,
+        target: Target,
         /// Chosen at random by the caller; names the message for ever.
         id: MessageId,
         /// What.
         text: String,
     },
+    /// Do something with a group. It waits until it can be done, also for a connection; but it is
+    /// not kept beyond the process. [`Event::Done`] or [`Event::Failed`] tells what came of it.
+    Order {
+        /// Chosen by the caller; returned when it is done or has failed.
+        order: u64,
+        /// What to do.
+        what: Order,
+    },
+}
+
+/// What a person may do with a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Begin a group.
+    New {
+        /// Its name.
+        name: GroupName,
+        /// Who may know of it.
+        kind: GroupKind,
+        /// Who else is to be in it.
+        people: Vec<Name>,
+        /// Whether they are asked.
+        how: Bring,
+    },
+    /// Let somebody take a seat, if it wants to.
+    Invite {
+        /// Where.
+        target: Target,
+        /// Whom.
+        who: Name,
+    },
+    /// Seat somebody at once.
+    Add {
+        /// Where.
+        target: Target,
+        /// Whom.
+        who: Name,
+    },
+    /// Follow an invitation.
+    Accept {
+        /// To where.
+        target: Target,
+    },
+    /// Refuse an invitation.
+    Decline {
+        /// To where.
+        target: Target,
+    },
+    /// Ask to be removed. It is done when the group has the request.
+    Leave {
+        /// From where.
+        target: Target,
+    },
+    /// Remove somebody, or take its invitation back; for admins.
+    Kick {
+        /// From where.
+        target: Target,
+        /// Whom.
+        who: Name,
+    },
+    /// Make somebody an admin, or a member again; for admins.
+    Role {
+        /// Where.
+        target: Target,
+        /// Whom.
+        who: Name,
+        /// What it becomes.
+        role: Role,
+    },
+    /// Change who may join and invite; for admins.
+    Rules {
+        /// Where.
+        target: Target,
+        /// The new rules.
+        rules: Rules,
+    },
+    /// Come back with new keys. It is also the person's answer to the alarm that another copy of
+    /// this device is running.
+    Rejoin {
+        /// Where.
+        target: Target,
+    },
+}
+
+/// Who may know of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupKind {
+    /// Everybody enrolled, who may also join.
+    Open,
+    /// Its members and those whom they invite.
+    Closed,
+}
+
+/// How somebody is brought into a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bring {
+    /// Seated at once, online or not.
+    Add,
+    /// Asked first.
+    Invite,
 }
 
 /// How sure this device is whom a key belongs to.
@@ -58,15 +162,60 @@ pub struct MemberView {
     pub me: bool,
     /// Whether the name is to be believed.
     pub trust: Trust,
+    /// What it may do.
+    pub role: Role,
+    /// Whether it has made its leaf its own. Until then whoever has its prekey reads along.
+    pub claimed: bool,
 }
 
-/// How a member's part in a group changed.
+/// How somebody's part in a group changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It came in.
     Joined,
     /// It came back after losing its state.
     Rejoined,
+    /// A member seated it.
+    Added,
+    /// A member invited it.
+    Invited,
+    /// It refused its invitation, or the invitation was taken back.
+    Declined,
+    /// It left.
+    Left,
+    /// An admin removed it.
+    Removed,
+    /// Its key was revoked, so it was removed.
+    Revoked,
+    /// It has made its leaf its own.
+    Claimed,
+    /// It is an admin now.
+    Admin,
+    /// It is an admin no longer.
+    Member,
+    /// An admin has lifted the ban on it.
+    Lifted,
+}
+
+impl Change {
+    /// The change as scripts see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Rejoined => "rejoined",
+            Self::Added => "added",
+            Self::Invited => "invited",
+            Self::Declined => "declined",
+            Self::Left => "left",
+            Self::Removed => "removed",
+            Self::Revoked => "revoked",
+            Self::Claimed => "claimed",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Lifted => "lifted",
+        }
+    }
 }
 
 /// A message that was opened, authenticated and stored.
@@ -94,6 +243,61 @@ pub struct StoredMessage {
     pub own: bool,
 }
 
+/// What kind of conversation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A group whose name is public.
+    Open,
+    /// A group that only its members know.
+    Closed,
+    /// Two people.
+    Direct,
+    /// Its log was not read yet.
+    Unknown,
+}
+
+/// Where this device stands in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has a seat.
+    Member,
+    /// It was invited and has not answered.
+    Invited,
+    /// It is on its way in: offline, reading, or waiting for somebody.
+    Entering,
+    /// It has left, has declined, or was removed.
+    Out,
+    /// An alarm has stopped the conversation for good.
+    Halted,
+}
+
+/// A conversation, for lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// As people write it.
+    pub target: Target,
+    /// What it is.
+    pub kind: Kind,
+    /// The log, once it is known.
+    pub group: Option<GroupId>,
+    /// Where this device stands.
+    pub standing: Standing,
+    /// Who has invited it, if somebody has.
+    pub inviter: Option<Name>,
+    /// Commits so far.
+    pub epoch: Epoch,
+    /// Who may join and invite, once that was read.
+    pub rules: Option<Rules>,
+    /// Who is in.
+    pub members: Vec<MemberView>,
+    /// Who was invited and has not come yet.
+    pub invited: Vec<Name>,
+    /// Texts that are not in the log yet.
+    pub queued: usize,
+    /// Another copy of this device was seen here: nothing is sent until the person says `rejoin`.
+    pub stopped: bool,
+}
+
 /// What an alarm is about. Codes are stable, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlarmCode {
@@ -117,6 +321,8 @@ pub enum AlarmCode {
     Clone,
     /// A member said two things under one message id.
     Equivocation,
+    /// The relay has handed out a prekey that its owner did not sign.
+    ForgedPrekey,
 }
 
 impl AlarmCode {
@@ -134,6 +340,7 @@ impl AlarmCode {
             Self::BadCommit => "bad-commit",
             Self::Clone => "clone",
             Self::Equivocation => "equivocation",
+            Self::ForgedPrekey => "forged-prekey",
         }
     }
 }
@@ -167,10 +374,51 @@ pub enum Event {
         name: Name,
         /// How.
         change: Change,
+        /// Who did it, if it was somebody else.
+        by: Option<Name>,
         /// The epoch that it led to.
         epoch: Epoch,
         /// How many are in now.
         count: u32,
+    },
+    /// An admin has changed who may join and invite.
+    Rules {
+        /// The conversation.
+        target: String,
+        /// What holds now.
+        rules: Rules,
+        /// Who did it.
+        by: Name,
+    },
+    /// This device was invited; [`Order::Accept`] or [`Order::Decline`] is the answer. Told again
+    /// after each start until it is given.
+    Invited {
+        /// To where.
+        target: String,
+        /// By whom, if that could be read.
+        by: Option<Name>,
+        /// Who is in.
+        members: Vec<Name>,
+    },
+    /// This device has a seat no longer. Texts that were not sent are reported as failed.
+    Gone {
+        /// From where.
+        target: String,
+        /// Why: [`Change::Left`], [`Change::Removed`] or [`Change::Revoked`].
+        change: Change,
+        /// Whose commit it was, if that could be read.
+        by: Option<Name>,
+    },
+    /// A conversation waits for something that only another person can do. Nothing is lost.
+    Waiting {
+        /// The conversation.
+        target: String,
+        /// Stable, for scripts.
+        code: &'static str,
+        /// For what.
+        message: String,
+        /// What to do meanwhile.
+        hint: String,
     },
     /// Something that must not be overlooked.
     Alarm {
@@ -194,10 +442,21 @@ pub enum Event {
         /// What to do.
         hint: String,
     },
+    /// What was ordered is done.
+    Done {
+        /// Which order.
+        order: u64,
+        /// The conversation that it was about, as it is written from here on.
+        target: String,
+    },
     /// What was asked for can't be done.
     Failed {
+        /// The order that it is about.
+        order: Option<u64>,
         /// The message that it is about.
         id: Option<MessageId>,
+        /// The conversation, if it is about one.
+        target: Option<String>,
         /// Stable, for scripts.
         code: &'static str,
         /// What happened.

@@ -20,6 +20,8 @@ pub(crate) struct Past {
     pub(crate) log_hash: Digest,
     /// For a message: who, which, and a hash of what.
     pub(crate) message: Option<(Fingerprint, MessageId, Digest)>,
+    /// The places before it were not read.
+    pub(crate) is_first: bool,
 }
 
 /// What is remembered of a place.
@@ -36,6 +38,8 @@ pub(crate) enum Memory {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     order: VecDeque<(Seq, Past)>,
+    /// Where reading began for the last time.
+    since: Seq,
     messages: BTreeMap<(Fingerprint, MessageId), Digest>,
 }
 
@@ -59,16 +63,26 @@ impl History {
         }
     }
 
-    /// Begins again behind a gap: what was before it proves nothing about what is missing.
+    /// Begins again behind a gap: what was before it proves nothing about what is missing. But the
+    /// messages are still known.
     pub(crate) fn restart(&mut self, pen: &mut Pen, group: GroupId, at: Seen) {
-        for (seq, _) in core::mem::take(self).order {
-            pen.delete(Key::past(group, seq));
+        while self.order.back().is_some_and(|(seq, _)| *seq >= at.seq) {
+            self.order.pop_back();
         }
-        self.push(pen, group, at.seq, Past { log_hash: at.log_hash, message: None });
+        let past = Past { log_hash: at.log_hash, message: None, is_first: true };
+        self.push(pen, group, at.seq, past);
+    }
+
+    /// Whether nothing of the log was ever read in full.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 
     /// The log hash at a place before the newest.
     pub(crate) fn log_hash(&self, at: Seq) -> Memory {
+        if at < self.since {
+            return Memory::Forgotten;
+        }
         match self.order.binary_search_by_key(&at, |(seq, _)| *seq) {
             Err(0) => Memory::Forgotten,
             Err(_) => Memory::NoSuchPlace,
@@ -88,6 +102,43 @@ impl History {
         if let Some((author, id, content)) = past.message {
             self.messages.insert((author, id), content);
         }
+        if past.is_first {
+            self.since = seq;
+        }
         self.order.push_back((seq, past));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: GroupId = GroupId([1; 32]);
+
+    fn hash(of: u8) -> Digest {
+        Digest([of; 32])
+    }
+
+    #[test]
+    fn behind_a_gap_places_are_forgotten_and_messages_are_not() {
+        let (mut history, mut pen) = (History::default(), Pen::default());
+        let named = (Fingerprint([2; 32]), MessageId([3; 16]));
+        let message = Some((named.0, named.1, hash(9)));
+        let past = |of, message| Past { log_hash: hash(of), message, is_first: false };
+        history.restart(&mut pen, GROUP, Seen { seq: Seq(4), log_hash: hash(4) });
+        history.push(&mut pen, GROUP, Seq(5), past(5, message));
+        history.push(&mut pen, GROUP, Seq(7), past(7, None));
+        assert_eq!(history.log_hash(Seq(5)), Memory::Known(hash(5)));
+        assert_eq!(history.log_hash(Seq(6)), Memory::NoSuchPlace);
+        assert_eq!(history.log_hash(Seq(3)), Memory::Forgotten);
+
+        history.restart(&mut pen, GROUP, Seen { seq: Seq(20), log_hash: hash(20) });
+        history.push(&mut pen, GROUP, Seq(22), past(22, None));
+        for (at, memory) in
+            [(5, Memory::Forgotten), (19, Memory::Forgotten), (21, Memory::NoSuchPlace)]
+        {
+            assert_eq!(history.log_hash(Seq(at)), memory);
+        }
+        assert_eq!(history.said(named.0, named.1), Some(hash(9)));
     }
 }

@@ -16,24 +16,44 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
 mod backlog;
+mod changes;
+mod commits;
 mod conversation;
 mod engine;
 mod event;
+mod failure;
 mod history;
+mod inbox;
+mod invitations;
+mod labels;
+mod loader;
 mod membership;
+mod messages;
+mod missed;
+mod orders;
 mod outbox;
 mod output;
+mod people;
+mod prekeys;
 mod reading;
 mod record;
 mod sending;
 mod shared;
+mod target;
+mod tasks;
 mod timers;
+mod upkeep;
 mod witness;
 
-pub use engine::{Engine, LoadError, Snapshot};
+pub use engine::Engine;
 pub use event::{
-    AlarmCode, Change as MemberChange, Command, Event, Input, MemberView, StoredMessage, Trust,
+    AlarmCode, Bring, Change as MemberChange, Command, Event, GroupKind, Input,
+    Kind as ConversationKind, MemberView, Order, Standing, StoredMessage, Summary, Trust,
 };
+pub use loader::{LoadError, Snapshot};
+/// What members may do, for front ends.
+pub use openchat_roster::{Inviting, Joining, Role, Rules};
 pub use output::Output;
 pub use record::{Change, Key};
 pub use shared::Device;
+pub use target::{Tag, Target, TargetError};

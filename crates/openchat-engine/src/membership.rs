@@ -1,23 +1,24 @@
-//! How a conversation finds its group, takes a seat, keeps it and gets it back.
+//! How a conversation finds its group, takes a seat and reads on from there.
 
-use openchat_group::{Group, Pending};
-use openchat_roster::{CommitFault, Policy, Seen};
+use openchat_group::Group;
+use openchat_roster::{Access, Roster, Seen};
 use openchat_wire::{
-    Blob, GroupId,
+    Epoch, Fingerprint, GroupId, Seq,
     relay::{Answer, Refusal, Request},
 };
 
 use crate::{
-    conversation::{Conversation, Intent, Stage},
-    event::{AlarmCode, Event},
-    reading::ANOTHER_COPY,
+    conversation::{About, Conversation, Intent, Stage, Wish},
+    event::{AlarmCode, Bring, Change, Event},
+    failure::Failure,
+    people::Prospect,
     record::Key,
-    shared::{ASK_OPERATOR, Ask, Asked, Now},
+    shared::{ASK_OPERATOR, Ask, Asked, Doing, Known, Now},
+    tasks::{Deed, Founding, Task},
 };
 
-/// Refused commits kept for one place. Each further try takes some seconds, so an honest relay
-/// has long shown what became of the first.
-const MAX_GIVEN_UP: usize = 4;
+pub(crate) const ANOTHER_COPY: &str = "If another copy of this profile is running, stop it: two \
+     can't share one key. Then run 'openchat group rejoin'.";
 
 impl Conversation {
     /// Goes on from whatever is stored, on a new connection.
@@ -25,11 +26,12 @@ impl Conversation {
         if self.stage == Stage::Halted || !now.shared.online {
             return;
         }
+        if self.card.wish == Wish::Out {
+            self.stage = Stage::Out;
+            return;
+        }
         self.timers.arm(self.progress.healed_at, now.time, now.rng);
-        let Some(group) = &self.group else {
-            self.stage = Stage::Finding;
-            return self.ask(now.shared, Ask::Find, Request::FindGroup(self.name.clone()));
-        };
+        let Some(group) = &self.group else { return self.find(now) };
         if group.roster().policy().is_none() && group.pending().is_some() {
             self.stage = Stage::Creating;
             self.resend_commit(now);
@@ -42,25 +44,80 @@ impl Conversation {
         }
     }
 
-    /// The relay knows, or does not know, a group of this name.
+    /// Asks which group it is; a closed one that is not there yet is about to begin.
+    fn find(&mut self, now: &mut Now<'_>) {
+        self.stage = Stage::Finding;
+        match (self.card.group, &self.card.about) {
+            (Some(id), _) => self.enter(now, id),
+            (None, About::Open(name)) => {
+                self.ask(now.shared, Ask::Find, Request::FindGroup(name.clone()));
+            }
+            (None, About::Direct(name)) => {
+                let (ask, request) = match self.peer {
+                    Some(key) => (Ask::Find, Request::FindDirect(key.fingerprint())),
+                    None => (Ask::Whose(name.clone()), Request::CertificateOf(name.clone())),
+                };
+                self.ask(now.shared, ask, request);
+            }
+            (None, About::Closed(Some(_))) => {
+                self.founding.get_or_insert_default().sought = true;
+                self.prepare(now);
+            }
+            (None, About::Closed(None) | About::Unknown) => self.withdraw(now),
+        }
+    }
+
+    /// The other one's key, by its certificate: now the group of the two can be found.
+    pub(crate) fn peer_known(&mut self, now: &mut Now<'_>, known: &Known) {
+        if matches!(&self.card.about, About::Direct(name) if *name == known.name) {
+            let is_new = self.peer.replace(known.key).is_none();
+            if is_new && self.stage == Stage::Finding {
+                self.find(now);
+            }
+        }
+    }
+
+    /// The relay knows, or does not know, a group of this name or of these two.
     pub(crate) fn found(&mut self, now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
         if self.stage != Stage::Finding {
             return;
         }
         match answer {
-            Ok(Answer::Group(id)) => self.enter(now, *id),
-            Err(Refusal::NotFound) => self.intend(now, Intent::Create),
+            Ok(Answer::Group(id)) => self.name_taken(now, *id),
+            Err(Refusal::NotFound) => {
+                let founding = self.founding.get_or_insert_default();
+                founding.sought = true;
+                if let (About::Direct(name), [], Some(_)) =
+                    (&self.card.about, &founding.people[..], self.peer)
+                {
+                    let peer = Prospect::new(name.clone(), Bring::Add).with(self.peer);
+                    founding.people.push(peer);
+                }
+                self.prepare(now);
+            }
             _ => self.timers.retry(now.time, 1_000, now.rng),
         }
     }
 
+    /// There is such a group: it is entered, unless a new one was ordered.
+    pub(crate) fn name_taken(&mut self, now: &mut Now<'_>, id: GroupId) {
+        self.forget_group(now);
+        if self.founding.take().is_some_and(|founding: Founding| founding.must_be_new) {
+            self.fail_arrivals(now, &Failure::name_taken());
+            return self.withdraw(now);
+        }
+        self.enter(now, id);
+    }
+
     /// Begins to read a group's commits from the start.
-    fn enter(&mut self, now: &mut Now<'_>, id: GroupId) {
+    pub(crate) fn enter(&mut self, now: &mut Now<'_>, id: GroupId) {
         let mut group = Group::new(id, now.shared.me);
         group.read_commits_only();
         self.group = Some(group);
-        self.dirty = true;
-        now.shared.pen.put(Key::group_name(&self.name), &id);
+        self.card.group = Some(id);
+        self.progress.last_commit = Seq(0);
+        self.read_to = Seq(0);
+        (self.dirty, self.card_dirty) = (true, true);
         self.read_on(now);
     }
 
@@ -84,11 +141,12 @@ impl Conversation {
             {
                 self.stage = Stage::Reading { complete };
                 for (seq, entry) in entries {
-                    self.ask_certificate(now, &entry);
+                    self.ask_certificates(now, &entry);
                     self.backlog.push(seq, entry);
                 }
                 self.process(now);
             }
+            Err(Refusal::NoAccess) => self.shut_out(now),
             // No answer, or one after which reading would go on for ever at the same place.
             _ => self.timers.retry(now.time, 1_000, now.rng),
         }
@@ -100,10 +158,11 @@ impl Conversation {
         // Whoever has its seat's secrets begins right there. Whoever has lost them reads all
         // commits first, because it will come back at the tail.
         let seated = group.is_seated();
-        if seated && group.secrets().is_some() {
+        if seated && group.secrets().is_some() && !self.notes.barred {
             return self.ask_seat_receipt(now);
         }
         match self.stage {
+            Stage::Reading { complete: true } if seated && self.notes.barred => self.shut_out(now),
             Stage::Reading { complete: true } if seated => self.ask_seat_receipt(now),
             // Made before a crash, or logged and not shown. No hurry, so that a relay that does
             // the latter keeps nobody busy.
@@ -111,13 +170,38 @@ impl Conversation {
                 self.stage = Stage::Joining;
                 self.timers.retry(now.time, 0, now.rng);
             }
-            Stage::Reading { complete: true } => self.intend(now, Intent::Join),
+            Stage::Reading { complete: true } => self.ask_in(now),
             Stage::Reading { complete: false } => self.read_on(now),
             _ => {}
         }
     }
 
-    fn ask_seat_receipt(&mut self, now: &mut Now<'_>) {
+    /// Not seated, and everything read: comes in by itself, if it wants to and may.
+    fn ask_in(&mut self, now: &mut Now<'_>) {
+        let read_to = self.read_to.max(self.progress.last_commit);
+        if self.is_contradicted(now, read_to) {
+            return;
+        }
+        if self.id().is_some_and(|id| now.shared.inbox.tells(&id, read_to)) {
+            return self.read_again(now);
+        }
+        let Some(group) = &self.group else { return };
+        let (me, name) = (now.shared.me, &now.shared.device.name);
+        let may_join = group.roster().may_join(&me, name);
+        let is_invited = group.roster().admitted(&me).is_some();
+        match self.card.wish {
+            Wish::In if may_join => self.intend(now, Intent::Join),
+            Wish::In => {
+                self.fail_arrivals(now, &Failure::not_invited());
+                self.fail_texts(now, &Failure::not_invited());
+                self.withdraw(now);
+            }
+            Wish::Told if is_invited => self.invited(now),
+            Wish::Told | Wish::Leaving | Wish::Out => self.withdraw(now),
+        }
+    }
+
+    pub(crate) fn ask_seat_receipt(&mut self, now: &mut Now<'_>) {
         let Some(log) = self.id() else { return };
         self.stage = Stage::Seating;
         self.backlog.clear();
@@ -130,8 +214,10 @@ impl Conversation {
         if self.stage != Stage::Seating {
             return;
         }
-        let Ok(Answer::Receipt(signed)) = answer else {
-            return self.timers.retry(now.time, 1_000, now.rng);
+        let signed = match answer {
+            Ok(Answer::Receipt(signed)) => signed,
+            Err(Refusal::NoAccess) => return self.barred(now),
+            _ => return self.timers.retry(now.time, 1_000, now.rng),
         };
         let Some(receipt) = self.checked_receipt(now, &signed) else { return };
         let Some(group) = &mut self.group else { return };
@@ -161,6 +247,23 @@ impl Conversation {
         self.ask(now.shared, Ask::TailReceipt, Request::Receipt { log, at: None });
     }
 
+    /// Whether the relay shows the log.
+    pub(crate) fn tail_answered(&mut self, now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
+        match answer {
+            Ok(_) => {}
+            Err(Refusal::NoAccess) if matches!(self.stage, Stage::Syncing { .. }) => {
+                self.barred(now);
+            }
+            Err(_) => self.timers.retry(now.time, 1_000, now.rng),
+        }
+    }
+
+    /// Removed, it seems: the commits tell, if they may be read.
+    fn barred(&mut self, now: &mut Now<'_>) {
+        self.notes.barred = true;
+        self.read_on(now);
+    }
+
     /// Where the relay says the log ends.
     pub(crate) fn tail_known(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
         let Stage::Syncing { from, .. } = self.stage else { return };
@@ -181,13 +284,26 @@ impl Conversation {
     pub(crate) fn check_synced(&mut self, now: &mut Now<'_>) {
         let Stage::Syncing { target: Some(target), .. } = self.stage else { return };
         let Some(group) = &self.group else { return };
-        if group.seen().is_none_or(|seen| seen.seq < target) || !group.is_seated() {
+        let Some(read) = group.seen().map(|seen| seen.seq) else { return };
+        if read < target || !group.is_seated() || self.is_contradicted(now, read) {
             return;
         }
+        let Some(group) = &self.group else { return };
         self.stage = Stage::Live;
         let epoch = group.roster().epoch();
+        self.founding = None;
+        let was_told = self.card.wish == Wish::Told;
+        let (id, count) = (*group.roster().group(), group.roster().tree().members());
+        self.provisional.clear();
+        now.shared.inbox.forget_to(&mut now.shared.pen, &id, read);
+        if was_told {
+            self.tell_added(now, epoch, count);
+        }
         let (target, members) = (self.target(), self.members(now.shared));
         now.shared.pen.event(Event::Ready { target, epoch, members });
+        for order in core::mem::take(&mut self.arrivals) {
+            self.done(now, Some(order));
+        }
         if self.progress.cloned {
             let message = "somebody else has used your identity here; this device sends nothing";
             self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
@@ -195,178 +311,63 @@ impl Conversation {
         self.forget_refused(now);
         self.come_back_if_left_behind(now);
         self.resend_commit(now);
+        self.postpone_leaves(now);
+        if !self.departures.is_empty() {
+            self.set_wish(now, Wish::Leaving);
+        }
+        if self.card.wish == Wish::Leaving && !self.leavers.contains_key(&now.shared.me) {
+            self.resend_leave(now);
+        }
         self.flush(now);
+        self.ask_for_name(now);
+        self.work(now);
     }
 
-    /// Waits a little for somebody's rejoin to bring this device back, then rejoins itself.
-    pub(crate) fn come_back_if_left_behind(&mut self, now: &mut Now<'_>) {
-        if self.may_rejoin() {
-            self.timers.rejoin(now.time, now.rng);
-        } else {
-            self.timers.rejoin_at = None;
+    /// Somebody has seated this device, which has not asked for it.
+    fn tell_added(&mut self, now: &mut Now<'_>, epoch: Epoch, count: u32) {
+        self.set_wish(now, Wish::In);
+        if let Some(by) = self.card.inviter.clone() {
+            let (target, name) = (self.target(), now.shared.device.name.clone());
+            let (change, by) = (Change::Added, Some(by));
+            now.shared.pen.event(Event::Member { target, name, change, by, epoch, count });
         }
     }
 
-    /// Commits as soon as there is a fresh transparency head to name.
-    pub(crate) fn intend(&mut self, now: &mut Now<'_>, intent: Intent) {
-        if self.intent.is_none() {
-            self.intent = Some(intent);
-            self.ask(now.shared, Ask::HeadForCommit, Request::Head);
-        }
-    }
-
-    /// The head has come: makes the commit, stores it, sends it.
-    pub(crate) fn commit_intended(&mut self, now: &mut Now<'_>) {
-        let Some(intent) = self.intent.take().filter(|intent| self.still_wants(*intent)) else {
-            return;
-        };
-        match self.make_commit(now, intent) {
-            Some(Ok(entry)) => self.send_commit(now, entry),
-            Some(Err(_)) | None => self.timers.retry(now.time, 1_000, now.rng),
-        }
-    }
-
-    /// Whether what was intended when the head was asked for still makes sense.
-    fn still_wants(&self, intent: Intent) -> bool {
-        match intent {
-            Intent::Create => self.stage == Stage::Finding,
-            Intent::Join => matches!(self.stage, Stage::Reading { complete: true }),
-            Intent::Update => self.may_heal(),
-            Intent::Rejoin => self.may_rejoin(),
-        }
-    }
-
-    fn make_commit(
-        &mut self,
-        now: &mut Now<'_>,
-        intent: Intent,
-    ) -> Option<Result<Blob, CommitFault>> {
-        let author = now.shared.author()?;
-        let mut rng = &mut *now.rng;
-        self.dirty = true;
-        if intent == Intent::Create {
-            let policy = Policy::Open { name: self.name.clone() };
-            match Group::create(&author, policy, &mut rng) {
-                Ok(group) => self.group = Some(group),
-                Err(fault) => return Some(Err(fault)),
-            }
-            self.stage = Stage::Creating;
-            let id = self.id()?;
-            now.shared.pen.put(Key::group_name(&self.name), &id);
-            return self.pending_entry().map(Ok);
-        }
-        let group = self.group.as_mut()?;
-        let pending = match intent {
-            Intent::Join => group.join(&author, &mut rng),
-            Intent::Update => group.update(&author, &mut rng),
-            Intent::Rejoin | Intent::Create => group.rejoin(&author, &mut rng),
-        };
-        if intent == Intent::Join {
-            self.stage = Stage::Joining;
-        }
-        Some(pending.map(|pending| pending.entry.clone()))
-    }
-
-    fn pending_entry(&self) -> Option<Blob> {
-        let pending: &Pending = self.group.as_ref()?.pending()?;
-        Some(pending.entry.clone())
-    }
-
-    fn send_commit(&self, now: &mut Now<'_>, entry: Blob) {
-        if let Some(log) = self.id() {
-            self.ask(now.shared, Ask::Commit, Request::Append { log, entry });
-        }
-    }
-
-    /// Sends the pending commit, if there is one, as the same bytes.
-    pub(crate) fn resend_commit(&mut self, now: &mut Now<'_>) {
-        if let Some(entry) = self.pending_entry() {
-            self.send_commit(now, entry);
-        }
-    }
-
-    /// What the relay says about the pending commit. Only the log decides; this says where to look.
-    pub(crate) fn commit_answered(&mut self, now: &mut Now<'_>, answer: Result<Answer, Refusal>) {
-        match (answer, self.stage) {
-            (Ok(Answer::Appended(seq)), Stage::Creating) => {
-                self.expect(now, seq);
-                self.tail(now);
-            }
-            (Ok(Answer::Appended(seq)), Stage::Joining) => {
-                self.expect(now, seq);
-                self.read_on(now);
-            }
-            (Err(Refusal::Conflict { seq, .. }), Stage::Joining) => {
-                self.expect(now, seq);
-                // Others are joining too: read what they did, but not all at the same moment.
-                self.stage = Stage::Reading { complete: false };
-                self.timers.lost_race(now.time, now.rng);
-            }
-            (Err(Refusal::NameTaken(id)), Stage::Creating) => self.replace_group(now, id),
-            (Ok(Answer::Appended(seq)) | Err(Refusal::Conflict { seq, .. }), Stage::Live) => {
-                self.expect(now, seq);
-            }
-            (Err(Refusal::Paced { retry_ms }), _) => {
-                self.timers.retry(now.time, retry_ms, now.rng);
-            }
-            (Err(Refusal::Invalid(_) | Refusal::NoAccess), _) => {
-                self.forget_commit(now);
-                self.timers.retry(now.time, 1_000, now.rng);
-            }
-            (_, _) => self.timers.retry(now.time, 1_000, now.rng),
-        }
-    }
-
-    /// An honest relay's "invalid" is final: the head was too old, for one. So the next try draws
-    /// afresh; but only the log decides, and until the place is taken the commit may still show up.
-    fn forget_commit(&mut self, now: &mut Now<'_>) {
-        if self.stage == Stage::Creating {
-            self.forget_group(now);
-        } else if let Some(group) = &mut self.group
-            && let Some(pending) = group.drop_pending()
-        {
-            self.dirty = true;
-            if self.given_up.len() >= MAX_GIVEN_UP {
-                self.given_up.remove(0);
-            }
-            self.given_up.push(pending);
-            self.save_given_up(now);
-        }
-    }
-
-    /// The log shows a commit. If it is one that was given up, it counts as pending again.
-    pub(crate) fn take_up(&mut self, now: &mut Now<'_>, entry: &Blob) {
-        let found = self.given_up.iter().position(|pending| pending.entry == *entry);
-        if let (Some(at), Some(group)) = (found, &mut self.group) {
-            group.take_up(self.given_up.remove(at));
-            self.save_given_up(now);
-        }
-    }
-
-    /// The place is taken: nothing that was made for it can come any more.
-    pub(crate) fn forget_given_up(&mut self, now: &mut Now<'_>) {
-        if !core::mem::take(&mut self.given_up).is_empty() {
-            self.save_given_up(now);
-        }
-    }
-
-    fn save_given_up(&self, now: &mut Now<'_>) {
-        let Some(id) = self.id() else { return };
-        match &self.given_up[..] {
-            [] => now.shared.pen.delete(Key::given_up(id)),
-            some => now.shared.pen.put(Key::given_up(id), &some),
-        }
-    }
-
-    /// Forgets a group that never came to be, and deletes what was stored of it.
+    /// Forgets a group that never came to be, or is another one, and what was stored of it.
     pub(crate) fn forget_group(&mut self, now: &mut Now<'_>) {
         let Some(id) = self.id() else { return };
         let pen = &mut now.shared.pen;
-        pen.delete(Key::group_name(&self.name));
         pen.delete(Key::progress(id));
-        pen.delete(Key::pending(id));
-        self.stored_epochs.clear();
-        self.group = None;
+        pen.delete(Key::given_up(id));
+        for seq in core::mem::take(&mut self.provisional) {
+            pen.delete(Key::commit(id, seq));
+        }
+        if let Some(mut group) = self.group.take() {
+            group.drop_pending();
+            for (part, _) in group.take_changes() {
+                pen.delete(Key::state(id, &part.to_bytes()));
+            }
+        }
+        self.calls.clear();
+        self.card.group = None;
+        self.card_dirty = true;
+    }
+
+    /// Nothing is wanted of this conversation any more, or nothing can be had. What was never more
+    /// than a rumour is forgotten.
+    pub(crate) fn withdraw(&mut self, now: &mut Now<'_>) {
+        self.stage = Stage::Out;
+        self.backlog.clear();
+        self.waits_for.clear();
+        (self.intent, self.expected, self.claimed) = (None, None, None);
+        if let Some(id) = self.id() {
+            now.shared.inbox.forget(&mut now.shared.pen, &id);
+        }
+        let was_never = self.group.is_none() || self.history.is_empty();
+        if was_never && self.outbox.is_empty() && self.card.wish != Wish::Out {
+            now.shared.doings.push(Doing::Forget(self.local));
+        }
+        self.set_wish(now, Wish::Out);
     }
 
     /// K2: two names can't mean one group; a relay that says so would have one conversation's
@@ -376,10 +377,82 @@ impl Conversation {
         self.halt(now, AlarmCode::HistoryFork, message, ASK_OPERATOR);
     }
 
-    /// Somebody else's group has the name: ours never was.
-    fn replace_group(&mut self, now: &mut Now<'_>, id: GroupId) {
-        self.forget_group(now);
-        self.enter(now, id);
+    /// K2: the group is the one that was asked for. Until its creation was read nothing is known,
+    /// and nothing is sent.
+    pub(crate) fn is_what_it_should_be(&self, now: &Now<'_>) -> bool {
+        let Some(policy) = self.group.as_ref().and_then(|group| group.roster().policy()) else {
+            return true;
+        };
+        match (&self.card.about, &policy.access) {
+            (About::Unknown, _) | (About::Closed(None), Access::Closed { .. }) => true,
+            (About::Open(asked), Access::Open { name }) => asked == name,
+            (About::Closed(Some(naming)), Access::Closed { name_hash }) => {
+                naming.hash() == *name_hash
+            }
+            (About::Direct(name), Access::Direct { peers }) => {
+                let me = now.shared.me;
+                let is_right = |it: &Fingerprint| {
+                    *it == me || now.shared.certified(it).is_some_and(|certified| certified == name)
+                };
+                peers.contains(&me) && peers.iter().all(is_right)
+            }
+            _ => false,
+        }
+    }
+
+    /// The creation was read: now it is known what somebody has told of.
+    pub(crate) fn identify(&mut self, now: &mut Now<'_>) {
+        if self.card.about != About::Unknown {
+            return;
+        }
+        let Some(policy) = self.group.as_ref().and_then(|group| group.roster().policy()) else {
+            return;
+        };
+        let about = match &policy.access {
+            Access::Open { name } => About::Open(name.clone()),
+            Access::Closed { .. } => About::Closed(None),
+            Access::Direct { peers } => {
+                let me = now.shared.me;
+                let Some(peer) = peers.iter().find(|peer| **peer != me).copied() else { return };
+                let Some(known) = now.shared.known(&peer).filter(|_| peers.contains(&me)) else {
+                    // Its certificate comes with a commit that seats it, or has to be asked for.
+                    if self.waits_for.insert(peer) {
+                        now.shared.ask(Asked::Certificate(peer), Request::Certificate(peer));
+                    }
+                    return;
+                };
+                self.peer = Some(known.key);
+                About::Direct(known.name.clone())
+            }
+        };
+        self.set_about(now, about);
+        now.shared.doings.push(Doing::Identified(self.local));
+    }
+
+    /// In a direct conversation what is written has nobody to read it while the other one has no
+    /// seat. Whose key was revoked does not come back because somebody types.
+    pub(crate) fn bring_peer_back(&mut self, now: &mut Now<'_>) {
+        let About::Direct(name) = self.card.about.clone() else { return };
+        let has_task = self.tasks.iter().any(|task| matches!(task.deed, Deed::Bring(_)));
+        if !self.is_alone() || self.outbox.is_empty() || has_task {
+            return;
+        }
+        let me = now.shared.me;
+        let denies = |roster: &Roster| {
+            let is_peer = |it: &Fingerprint| roster.policy().is_some_and(|is| is.is_peer(it));
+            roster.all_denied().any(|it| it.fingerprint != me && is_peer(&it.fingerprint))
+        };
+        if self.group.as_ref().map(Group::roster).is_some_and(denies) {
+            return self.fail_texts(now, &Failure::denied_peer(&name));
+        }
+        let prospect = Prospect::new(name, Bring::Add).with(self.peer);
+        self.tasks.push_back(Task::new(None, Deed::Bring(Box::new(prospect))));
+    }
+
+    /// Whether the other one of a direct conversation has no seat.
+    pub(crate) fn is_alone(&self) -> bool {
+        let is_one = || self.group.as_ref().is_none_or(|it| it.roster().tree().members() < 2);
+        self.is_direct() && is_one()
     }
 
     /// The time has come for what this conversation does by itself.
@@ -399,12 +472,14 @@ impl Conversation {
             self.timers.rejoin_at = None;
             self.intend(now, Intent::Rejoin);
         }
-        let timers = &self.timers;
-        let due = timers.heal_at <= now.time || self.progress.sent >= timers.heal_messages;
-        if due && self.may_heal() {
-            self.timers.heal_tried(now.time, now.rng);
-            self.intend(now, Intent::Update);
+        if self.timers.work_at.is_some_and(|at| at <= now.time) {
+            self.timers.work_at = None;
         }
+        if self.timers.naming_at.is_some_and(|at| at <= now.time) {
+            self.timers.naming_at = None;
+            self.tell_name(now);
+        }
+        self.work(now);
         if self.timers.beat_at <= now.time {
             self.beat(now);
         }
@@ -414,29 +489,18 @@ impl Conversation {
         for key in &self.waits_for {
             now.shared.ask(Asked::Certificate(*key), Request::Certificate(*key));
         }
+        self.forget_asked();
         match self.stage {
             Stage::Live => {
                 self.come_back_if_left_behind(now);
                 self.resend_commit(now);
                 self.send_on(now);
+                self.work(now);
             }
-            Stage::Joining if self.pending_entry().is_some() => self.resend_commit(now),
+            Stage::Joining if self.has_pending() => self.resend_commit(now),
             Stage::Joining => self.read_on(now),
+            Stage::Invited | Stage::Out => self.resend_leave(now),
             _ => self.start(now),
         }
-    }
-
-    /// Whether this device has to come back, and has not tried already: a second rejoin would
-    /// replace the secrets of the first, which the log may be about to show.
-    fn may_rejoin(&self) -> bool {
-        let Some(group) = &self.group else { return false };
-        group.is_left_behind() && group.pending().is_none() && !self.progress.cloned
-    }
-
-    /// Whether this device could renew its keys right now.
-    pub(crate) fn may_heal(&self) -> bool {
-        let Some(group) = &self.group else { return false };
-        let free = group.pending().is_none() && self.intent.is_none();
-        self.stage == Stage::Live && free && !group.is_left_behind() && !self.progress.cloned
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use openchat_group::Content;
-use openchat_wire::{Blob, GroupName, MessageId, Seq};
+use openchat_group::{Content, ContentKind};
+use openchat_wire::{Blob, Epoch, MessageId, Seq};
 use serde::{Deserialize, Serialize};
 
-use crate::{output::Pen, record::Key};
+use crate::{
+    output::Pen,
+    record::{Key, Local},
+};
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +22,23 @@ pub(crate) struct Outgoing {
     /// The relay will not have it, so it says. It is kept, and not sent, because it may have lied:
     /// should the log show it, it is said.
     pub(crate) refused: bool,
+    /// It is said again, for those who were there in this epoch.
+    pub(crate) repeats: Option<Epoch>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(id: MessageId, content: Content) -> Self {
+        Self { id, content, sealed: None, refused: false, repeats: None }
+    }
+
+    pub(crate) fn again(id: MessageId, content: Content, epoch: Epoch) -> Self {
+        Self { repeats: Some(epoch), ..Self::new(id, content) }
+    }
+
+    /// Something that the person wrote, rather than the device.
+    pub(crate) fn is_text(&self) -> bool {
+        self.content.kind == ContentKind::TEXT
+    }
 }
 
 #[derive(Debug)]
@@ -31,8 +51,9 @@ struct Item {
     acked: Option<Seq>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
+    local: Local,
     items: VecDeque<Item>,
     /// Where the relay says that messages are which it has not shown yet.
     unshown: BTreeSet<(Seq, MessageId)>,
@@ -43,23 +64,61 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    pub(crate) const fn new(local: Local) -> Self {
+        Self {
+            local,
+            items: VecDeque::new(),
+            unshown: BTreeSet::new(),
+            paused: false,
+            probing: false,
+        }
+    }
+
     pub(crate) fn load(&mut self, order: u64, outgoing: Outgoing) {
         self.items.push_back(Item::new(order, outgoing));
         self.items.make_contiguous().sort_by_key(|item| item.order);
     }
 
-    /// Messages that wait for the log.
+    /// Texts that wait for the log.
     pub(crate) fn len(&self) -> usize {
-        self.items.iter().filter(|item| !item.outgoing.refused).count()
+        let waits = |item: &&Item| !item.outgoing.refused && item.outgoing.is_text();
+        self.items.iter().filter(waits).count()
+    }
+
+    /// Whether anything waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.iter().all(|item| item.outgoing.refused)
+    }
+
+    /// Everything that did not get away, in order: it will not any more.
+    pub(crate) fn drain(&mut self, pen: &mut Pen) -> Vec<Outgoing> {
+        let items = core::mem::take(&mut self.items);
+        for item in &items {
+            pen.delete(Key::outgoing(self.local, item.order));
+        }
+        self.unshown.clear();
+        let waited = items.into_iter().filter(|item| !item.outgoing.refused);
+        waited.map(|item| item.outgoing).collect()
+    }
+
+    /// What has not been refused, by id.
+    pub(crate) fn waiting(&self) -> Vec<MessageId> {
+        let waits = |item: &&Item| !item.outgoing.refused;
+        self.items.iter().filter(waits).map(|item| item.outgoing.id).collect()
+    }
+
+    /// Whether something of it was in the log before.
+    pub(crate) fn repeats(&self) -> bool {
+        self.items.iter().any(|item| item.outgoing.repeats.is_some())
     }
 
     pub(crate) fn contains(&self, id: MessageId) -> bool {
         self.items.iter().any(|item| item.outgoing.id == id)
     }
 
-    pub(crate) fn push(&mut self, pen: &mut Pen, name: &GroupName, outgoing: Outgoing) {
+    pub(crate) fn push(&mut self, pen: &mut Pen, outgoing: Outgoing) {
         let order = self.items.back().map_or(0, |item| item.order.saturating_add(1));
-        pen.put(Key::outgoing(name, order), &outgoing);
+        pen.put(Key::outgoing(self.local, order), &outgoing);
         pen.must_last();
         self.items.push_back(Item::new(order, outgoing));
     }
@@ -100,21 +159,21 @@ impl Outbox {
 
     /// The message is on its way.
     pub(crate) fn sent(&mut self, id: MessageId) {
-        if let Some(item) = self.find(id) {
+        if let Some(item) = self.item(id) {
             item.in_flight = true;
         }
     }
 
     /// Stores what became of a message by sealing.
-    pub(crate) fn save(&self, pen: &mut Pen, name: &GroupName, id: MessageId) {
+    pub(crate) fn save(&self, pen: &mut Pen, id: MessageId) {
         if let Some(item) = self.items.iter().find(|item| item.outgoing.id == id) {
-            pen.put(Key::outgoing(name, item.order), &item.outgoing);
+            pen.put(Key::outgoing(self.local, item.order), &item.outgoing);
         }
     }
 
     /// The relay says where the message is. True the first time that it does.
     pub(crate) fn ack(&mut self, id: MessageId, seq: Seq) -> bool {
-        let Some(item) = self.find(id) else { return false };
+        let Some(item) = self.item(id) else { return false };
         let first = item.acked.replace(seq).is_none();
         self.unshown.insert((seq, id));
         self.probing = false;
@@ -134,31 +193,27 @@ impl Outbox {
 
     /// To be sent again.
     pub(crate) fn again(&mut self, id: MessageId) {
-        if let Some(item) = self.find(id) {
+        if let Some(item) = self.item(id) {
             item.in_flight = false;
         }
     }
 
     /// The relay will not have the message. True the first time that it says so.
-    pub(crate) fn refuse(&mut self, pen: &mut Pen, name: &GroupName, id: MessageId) -> bool {
-        let Some(item) = self.find(id) else { return false };
+    pub(crate) fn refuse(&mut self, pen: &mut Pen, id: MessageId) -> bool {
+        let Some(item) = self.item(id) else { return false };
         item.in_flight = false;
         let first = !core::mem::replace(&mut item.outgoing.refused, true);
-        self.save(pen, name, id);
+        self.save(pen, id);
         first
     }
 
     /// Forgets refused messages that the log can't have any more.
-    pub(crate) fn forget_refused(
-        &mut self,
-        pen: &mut Pen,
-        name: &GroupName,
-        is_over: impl Fn(&Outgoing) -> bool,
-    ) {
+    pub(crate) fn forget_refused(&mut self, pen: &mut Pen, is_over: impl Fn(&Outgoing) -> bool) {
+        let local = self.local;
         self.items.retain(|item| {
             let over = item.outgoing.refused && is_over(&item.outgoing);
             if over {
-                pen.delete(Key::outgoing(name, item.order));
+                pen.delete(Key::outgoing(local, item.order));
             }
             !over
         });
@@ -177,22 +232,21 @@ impl Outbox {
     }
 
     /// The message is in the log: takes it out. Tells whether the relay has said so before.
-    pub(crate) fn take(
-        &mut self,
-        pen: &mut Pen,
-        name: &GroupName,
-        id: MessageId,
-    ) -> Option<(Outgoing, bool)> {
+    pub(crate) fn take(&mut self, pen: &mut Pen, id: MessageId) -> Option<(Outgoing, bool)> {
         let at = self.items.iter().position(|item| item.outgoing.id == id)?;
         let item = self.items.remove(at)?;
         if let Some(seq) = item.acked {
             self.unshown.remove(&(seq, id));
         }
-        pen.delete(Key::outgoing(name, item.order));
+        pen.delete(Key::outgoing(self.local, item.order));
         Some((item.outgoing, item.acked.is_some()))
     }
 
-    fn find(&mut self, id: MessageId) -> Option<&mut Item> {
+    pub(crate) fn find(&self, id: MessageId) -> Option<&Outgoing> {
+        self.items.iter().find(|item| item.outgoing.id == id).map(|item| &item.outgoing)
+    }
+
+    fn item(&mut self, id: MessageId) -> Option<&mut Item> {
         self.items.iter_mut().find(|item| item.outgoing.id == id)
     }
 }

@@ -62,7 +62,9 @@ impl Pen {
     }
 
     pub(crate) fn request(&mut self, request: ToServer) {
-        self.lasting |= matches!(request.request, Request::Append { .. });
+        let depends =
+            |it: &Request| matches!(it, Request::Append { .. } | Request::PublishPrekeys { .. });
+        self.lasting |= depends(&request.request);
         self.requests.push(request);
     }
 

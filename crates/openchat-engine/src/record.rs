@@ -1,7 +1,7 @@
 //! What the engine has stored for it: a table of records under typed keys, whose values only the
 //! engine reads, and the messages, which others read too.
 
-use openchat_wire::{Blob, Epoch, Fingerprint, GroupId, GroupName, Name, Seq};
+use openchat_wire::{Blob, Digest, Fingerprint, GroupId, Name, Seq};
 
 use crate::event::StoredMessage;
 
@@ -32,22 +32,18 @@ pub struct Key {
     pub sub: Vec<u8>,
 }
 
-/// The kinds of records. Numbers are for ever.
+/// What a device calls a conversation in its own records: the first one is 1. Unlike a group's id
+/// it is there before the group is found, and unlike a name it never changes.
+pub(crate) type Local = u64;
+
+/// The kinds of records. Numbers are for ever; those that are missing were used once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// An open group's name → its id.
-    GroupName,
     /// Where reading stopped, when keys were renewed.
     Progress,
-    /// `Secrets`.
-    Secrets,
-    /// `EpochRatchets`, by epoch.
-    Ratchets,
-    /// `Pending`.
-    Pending,
     /// An approved commit, by place.
     Commit,
-    /// A message on its way, by order.
+    /// A message on its way, by conversation and order.
     Outgoing,
     /// What is remembered of a log entry, by place.
     Past,
@@ -59,15 +55,27 @@ pub(crate) enum Kind {
     Pin,
     /// `Pending`s that the relay has refused, while their place in the log is not taken.
     GivenUp,
+    /// What a conversation is, by local number.
+    Conversation,
+    /// A part of a group's state, by [`openchat_group::StateKey`].
+    State,
+    /// The private part of a prekey, by its hash.
+    Prekey,
+    /// A letter that has not served yet, by the commit's place.
+    Letter,
+    /// Where reading the own inbox stopped.
+    Inbox,
+    /// A leave request that is due, by its author.
+    Leave,
+    /// Messages that could not be opened and were not asked for again yet.
+    Missed,
+    /// A message of this device's own that is in the log, by conversation and order.
+    Said,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
-        Self::GroupName,
+    const ALL: [Self; 16] = [
         Self::Progress,
-        Self::Secrets,
-        Self::Ratchets,
-        Self::Pending,
         Self::Commit,
         Self::Outgoing,
         Self::Past,
@@ -75,6 +83,14 @@ impl Kind {
         Self::Head,
         Self::Pin,
         Self::GivenUp,
+        Self::Conversation,
+        Self::State,
+        Self::Prekey,
+        Self::Letter,
+        Self::Inbox,
+        Self::Leave,
+        Self::Missed,
+        Self::Said,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -83,11 +99,7 @@ impl Kind {
 
     const fn number(self) -> u8 {
         match self {
-            Self::GroupName => 1,
             Self::Progress => 2,
-            Self::Secrets => 3,
-            Self::Ratchets => 4,
-            Self::Pending => 5,
             Self::Commit => 6,
             Self::Outgoing => 7,
             Self::Past => 8,
@@ -95,6 +107,14 @@ impl Kind {
             Self::Head => 10,
             Self::Pin => 11,
             Self::GivenUp => 12,
+            Self::Conversation => 13,
+            Self::State => 14,
+            Self::Prekey => 15,
+            Self::Letter => 16,
+            Self::Inbox => 17,
+            Self::Leave => 18,
+            Self::Missed => 19,
+            Self::Said => 20,
         }
     }
 
@@ -104,24 +124,16 @@ impl Kind {
 }
 
 impl Key {
-    pub(crate) fn group_name(name: &GroupName) -> Self {
-        Kind::GroupName.key(None, name.as_str().as_bytes())
+    pub(crate) fn conversation(local: Local) -> Self {
+        Kind::Conversation.key(None, &local.to_be_bytes())
     }
 
     pub(crate) fn progress(group: GroupId) -> Self {
         Kind::Progress.key(Some(group), b"")
     }
 
-    pub(crate) fn secrets(group: GroupId) -> Self {
-        Kind::Secrets.key(Some(group), b"")
-    }
-
-    pub(crate) fn ratchets(group: GroupId, epoch: Epoch) -> Self {
-        Kind::Ratchets.key(Some(group), &epoch.0.to_be_bytes())
-    }
-
-    pub(crate) fn pending(group: GroupId) -> Self {
-        Kind::Pending.key(Some(group), b"")
+    pub(crate) fn state(group: GroupId, part: &[u8]) -> Self {
+        Kind::State.key(Some(group), part)
     }
 
     pub(crate) fn given_up(group: GroupId) -> Self {
@@ -132,13 +144,36 @@ impl Key {
         Kind::Commit.key(Some(group), &seq.0.to_be_bytes())
     }
 
-    pub(crate) fn outgoing(name: &GroupName, order: u64) -> Self {
-        let sub = [&order.to_be_bytes(), name.as_str().as_bytes()].concat();
-        Kind::Outgoing.key(None, &sub)
+    pub(crate) fn outgoing(local: Local, order: u64) -> Self {
+        Kind::Outgoing.key(None, &[local.to_be_bytes(), order.to_be_bytes()].concat())
+    }
+
+    pub(crate) fn said(local: Local, order: u64) -> Self {
+        Kind::Said.key(None, &[local.to_be_bytes(), order.to_be_bytes()].concat())
     }
 
     pub(crate) fn past(group: GroupId, seq: Seq) -> Self {
         Kind::Past.key(Some(group), &seq.0.to_be_bytes())
+    }
+
+    pub(crate) fn leave(group: GroupId, author: &Fingerprint) -> Self {
+        Kind::Leave.key(Some(group), &author.0)
+    }
+
+    pub(crate) fn missed(group: GroupId) -> Self {
+        Kind::Missed.key(Some(group), b"")
+    }
+
+    pub(crate) fn letter(group: GroupId, seq: Seq) -> Self {
+        Kind::Letter.key(Some(group), &seq.0.to_be_bytes())
+    }
+
+    pub(crate) fn inbox() -> Self {
+        Kind::Inbox.key(None, b"")
+    }
+
+    pub(crate) fn prekey(hash: &Digest) -> Self {
+        Kind::Prekey.key(None, &hash.0)
     }
 
     pub(crate) fn certificate(of: &Fingerprint) -> Self {
@@ -159,8 +194,20 @@ impl Key {
         Some(u64::from_be_bytes(*number))
     }
 
-    /// The text after the number, or the whole of `sub` as text.
-    pub(crate) fn text(&self, after: usize) -> Option<&str> {
-        core::str::from_utf8(self.sub.get(after..)?).ok()
+    /// The two numbers that `sub` is.
+    pub(crate) fn numbers(&self) -> Option<(u64, u64)> {
+        let (first, rest) = self.sub.split_first_chunk::<8>()?;
+        let second = rest.try_into().ok()?;
+        Some((u64::from_be_bytes(*first), u64::from_be_bytes(second)))
+    }
+
+    /// The hash that `sub` is.
+    pub(crate) fn hash(&self) -> Option<[u8; 32]> {
+        self.sub.as_slice().try_into().ok()
+    }
+
+    /// The text that `sub` is.
+    pub(crate) fn text(&self) -> Option<&str> {
+        core::str::from_utf8(&self.sub).ok()
     }
 }

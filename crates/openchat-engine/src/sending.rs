@@ -9,8 +9,9 @@ use openchat_wire::{
 };
 
 use crate::{
-    conversation::{Conversation, Stage},
+    conversation::{Conversation, Stage, Wish},
     event::{AlarmCode, Event},
+    failure::{Failure, code},
     outbox::Outgoing,
     shared::{ASK_OPERATOR, Ask, Now},
 };
@@ -23,38 +24,50 @@ impl Conversation {
     /// new.
     pub(crate) fn send(&mut self, now: &mut Now<'_>, id: MessageId, text: String) {
         if text.len() > MAX_TEXT {
-            return fail(
-                now,
-                id,
-                "too-long",
-                &format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len()),
-                "Nothing was sent. Send it in parts.",
-            );
+            let message = format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len());
+            let hint = "Nothing was sent. Send it in parts.";
+            return self.fail_text(now, id, Failure::new(code::TOO_LONG, message, hint));
+        }
+        match self.card.wish {
+            Wish::In if self.stage == Stage::Out => {
+                return self.fail_text(now, id, Failure::no_access());
+            }
+            Wish::In | Wish::Told => {}
+            Wish::Out | Wish::Leaving if self.is_direct() => self.come_in(now, None),
+            Wish::Out | Wish::Leaving => return self.fail_text(now, id, Failure::not_member()),
         }
         if self.outbox.contains(id) || self.history.said(now.shared.me, id).is_some() {
             return;
         }
         let body = Blob(text.into_bytes());
         let content = Content { time: now.time, kind: ContentKind::TEXT, body };
-        let outgoing = Outgoing { id, content, sealed: None, refused: false };
-        self.outbox.push(&mut now.shared.pen, &self.name, outgoing);
+        self.outbox.push(&mut now.shared.pen, Outgoing::new(id, content));
+        if self.stage == Stage::Offline {
+            // It has only just begun, or there is no connection.
+            return self.start(now);
+        }
         self.flush(now);
+        self.work(now);
     }
 
     /// Seals and sends what waits, as far as the group's state allows.
     pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
-        if self.stage != Stage::Live || self.progress.cloned {
+        // What is sealed while the other one of two is away could never be read.
+        if self.stage != Stage::Live || self.progress.cloned || self.is_alone() {
             return;
         }
         while let Some((id, entry)) = self.next_sealed(now) {
             let Some(log) = self.id() else { return };
             self.outbox.sent(id);
-            let append = Request::Append { log, entry };
+            let append = Request::Append { log, entry, letters: Vec::new() };
             self.ask(now.shared, Ask::Message(id), append);
         }
     }
 
+    /// The next message and its entry: as it was sealed, while that counts. What is only said again
+    /// is not sealed for anybody who has come since.
     fn next_sealed(&mut self, now: &mut Now<'_>) -> Option<(MessageId, Blob)> {
+        let newest = self.newest_seat().filter(|_| self.outbox.repeats());
         let group = self.group.as_mut().filter(|group| !group.is_left_behind())?;
         let outgoing = self.outbox.next(MAX_IN_FLIGHT)?;
         let id = outgoing.id;
@@ -65,12 +78,15 @@ impl Conversation {
         {
             return Some((id, sealed.clone()));
         }
+        if outgoing.repeats.is_some_and(|epoch| newest > Some(epoch)) {
+            self.outbox.take(&mut now.shared.pen, id);
+            self.report(now, None, Failure::not_repeated(1));
+            return self.next_sealed(now);
+        }
         let sealed = group.seal(&now.shared.device.key, id, &outgoing.content).ok()?;
-        let epoch = sealed.header.epoch;
         let entry = Blob(LogEntry::Message(sealed).to_bytes());
         outgoing.sealed = Some(entry.clone());
-        self.outbox.save(&mut now.shared.pen, &self.name, id);
-        self.dirty_epochs.insert(epoch);
+        self.outbox.save(&mut now.shared.pen, id);
         self.dirty = true;
         self.progress.sent = self.progress.sent.saturating_add(1);
         Some((id, entry))
@@ -96,7 +112,8 @@ impl Conversation {
 
     /// The log must show what the relay says is in it.
     fn acked(&mut self, now: &mut Now<'_>, id: MessageId, seq: Seq) {
-        if self.outbox.ack(id, seq) {
+        let is_news = self.outbox.find(id).is_some_and(|mine| self.is_news(now, mine));
+        if self.outbox.ack(id, seq) && is_news {
             now.shared.pen.event(Event::Ack { id, seq });
         }
         self.expect(now, seq);
@@ -128,10 +145,17 @@ impl Conversation {
     }
 
     fn refused(&mut self, now: &mut Now<'_>, id: MessageId, refusal: &Refusal) {
-        if self.outbox.refuse(&mut now.shared.pen, &self.name, id) {
+        let is_news = self.outbox.find(id).is_some_and(|mine| self.is_news(now, mine));
+        if self.outbox.refuse(&mut now.shared.pen, id) && is_news {
             let why = format!("the server refused the message: {refusal}");
-            fail(now, id, "refused", &why, "Run 'openchat status', then send it again.");
+            let hint = "Run 'openchat status', then send it again.";
+            self.fail_text(now, id, Failure::new(code::REFUSED, why, hint));
         }
+    }
+
+    /// What was written can't be sent.
+    fn fail_text(&self, now: &mut Now<'_>, id: MessageId, failure: Failure) {
+        now.shared.pen.event(failure.event(None, Some(id), Some(self.target())));
     }
 
     /// Refused messages whose place in the log can't come any more are forgotten.
@@ -142,7 +166,7 @@ impl Conversation {
             let header = outgoing.sealed.as_ref().and_then(header);
             header.is_none_or(|header| group.roster().check_message(&header, &me).is_err())
         };
-        self.outbox.forget_refused(&mut now.shared.pen, &self.name, is_over);
+        self.outbox.forget_refused(&mut now.shared.pen, is_over);
     }
 
     fn is_stale(&self, now: &Now<'_>, id: MessageId) -> bool {
@@ -163,10 +187,4 @@ fn header(sealed: &Blob) -> Option<MessageHeader> {
 /// A later key of the same ratchet is in the log: readers have deleted this one.
 fn is_overtaken(header: &MessageHeader, (epoch, generation): crate::conversation::Logged) -> bool {
     header.epoch == epoch && header.generation < generation
-}
-
-/// What was asked for can't be done.
-fn fail(now: &mut Now<'_>, id: MessageId, code: &'static str, message: &str, hint: &str) {
-    let (message, hint) = (message.to_owned(), hint.to_owned());
-    now.shared.pen.event(Event::Failed { id: Some(id), code, message, hint });
 }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use openchat_crypto::{CryptoRng, IdentityKey};
+use openchat_crypto::{CryptoRng, IdentityKey, PublicKey};
 use openchat_group::Author;
 use openchat_pki::{CaCertificate, Head, MemberCertificate, Rollback, ServerKeys, UnverifiedHead};
 use openchat_roster::HeadRef;
 use openchat_wire::{
-    Blob, Fingerprint, GroupName, MessageId, Name, UnixMillis,
+    Blob, Fingerprint, MessageId, Name, UnixMillis,
     relay::{Request, ToServer},
 };
 
 use crate::{
     event::{AlarmCode, Trust},
+    inbox::Inbox,
     output::Pen,
-    record::Key,
+    prekeys::Prekeys,
+    record::{Key, Local},
 };
 
 /// This device: its key, its name, and the server that certified it.
@@ -38,13 +40,21 @@ pub(crate) enum Asked {
     Ping,
     Head,
     Certificate(Fingerprint),
-    Of(GroupName, Ask),
+    /// How many prekeys does the relay have?
+    Stock,
+    /// Keep my prekeys.
+    Publication,
+    /// My letters from now on.
+    Inbox,
+    /// In which groups am I?
+    Groups,
+    Of(Local, Ask),
 }
 
 /// What a conversation asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// Which group has my name?
+    /// Which group has my name, or is that of my two people?
     Find,
     /// The commits that I have not read.
     Read,
@@ -60,8 +70,30 @@ pub(crate) enum Ask {
     TailReceipt,
     /// Take this message.
     Message(MessageId),
+    /// Who is this?
+    Whose(Name),
+    /// A prekey of this person.
+    Prekey(Name),
+    /// Take my request to leave, or to decline.
+    Leave,
     /// Take something whose loss does no harm.
     Courtesy,
+}
+
+/// What a conversation wants of the engine, which knows the others too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Its log has told what it is: no two may be the same.
+    Identified(Local),
+    /// It was nothing.
+    Forget(Local),
+}
+
+/// A certified key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) name: Name,
+    pub(crate) key: PublicKey,
 }
 
 /// State beside the conversations.
@@ -74,9 +106,16 @@ pub(crate) struct Shared {
     pub(crate) asked: BTreeMap<u32, Asked>,
     /// The relay's heads have raised an alarm on this connection.
     pub(crate) head_doubted: bool,
+    pub(crate) prekeys: Prekeys,
+    pub(crate) inbox: Inbox,
+    pub(crate) doings: Vec<Doing>,
+    /// Conversations whose persons are to be asked, once it is clear how they are written.
+    pub(crate) invitations: Vec<Local>,
+    /// A conversation's name or standing has changed: how they are written may have to.
+    pub(crate) relabel: bool,
     last_id: u32,
     head: Option<Head>,
-    certificates: BTreeMap<Fingerprint, Name>,
+    certificates: BTreeMap<Fingerprint, Known>,
     pins: BTreeMap<Name, Fingerprint>,
 }
 
@@ -91,7 +130,8 @@ impl Shared {
     pub(crate) fn new(device: Device) -> Self {
         let me = device.key.fingerprint();
         let mut certificates = BTreeMap::new();
-        certificates.insert(me, device.name.clone());
+        let known = Known { name: device.name.clone(), key: *device.key.public() };
+        certificates.insert(me, known);
         Self {
             device,
             me,
@@ -99,6 +139,11 @@ impl Shared {
             pen: Pen::default(),
             asked: BTreeMap::new(),
             head_doubted: false,
+            prekeys: Prekeys::default(),
+            inbox: Inbox::default(),
+            doings: Vec::new(),
+            invitations: Vec::new(),
+            relabel: false,
             last_id: 0,
             head: None,
             certificates,
@@ -113,9 +158,9 @@ impl Shared {
     }
 
     /// Asks for a conversation, while there is a connection to ask on.
-    pub(crate) fn ask_for(&mut self, name: &GroupName, ask: Ask, request: Request) {
+    pub(crate) fn ask_for(&mut self, local: Local, ask: Ask, request: Request) {
         if self.online {
-            self.ask(Asked::Of(name.clone(), ask), request);
+            self.ask(Asked::Of(local, ask), request);
         }
     }
 
@@ -166,8 +211,24 @@ impl Shared {
         }
     }
 
+    /// The certificate of whoever has this name, as the relay says.
+    pub(crate) fn take_certificate_of(&mut self, name: &Name, der: &Blob) -> Option<Known> {
+        let certificate = self.device.ca.verify_member(&der.0).ok()?;
+        if certificate.name() != name {
+            return None;
+        }
+        let of = certificate.fingerprint();
+        self.take_certificate(of, der);
+        self.certificates.get(&of).cloned()
+    }
+
     /// The name that the CA gave to a key, if its certificate is here.
     pub(crate) fn certified(&self, key: &Fingerprint) -> Option<&Name> {
+        self.certificates.get(key).map(|known| &known.name)
+    }
+
+    /// What the CA says of a key, if its certificate is here.
+    pub(crate) fn known(&self, key: &Fingerprint) -> Option<&Known> {
         self.certificates.get(key)
     }
 
@@ -190,7 +251,7 @@ impl Shared {
     /// Restores what [`take_certificate`](Self::take_certificate) has stored.
     pub(crate) fn load_certificate(&mut self, der: &Blob) -> Option<()> {
         let certificate = self.device.ca.verify_member(&der.0).ok()?;
-        self.certificates.insert(certificate.fingerprint(), certificate.name().clone());
+        self.certificates.insert(certificate.fingerprint(), known(&certificate));
         Some(())
     }
 
@@ -216,8 +277,12 @@ impl Shared {
             self.pen.put(Key::pin(&name), &key);
             self.pins.insert(name.clone(), key);
         }
-        self.certificates.insert(key, name);
+        self.certificates.insert(key, known(certificate));
     }
+}
+
+fn known(certificate: &MemberCertificate) -> Known {
+    Known { name: certificate.name().clone(), key: *certificate.public_key() }
 }
 
 /// What to do about a server that contradicts itself.

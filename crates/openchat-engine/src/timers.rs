@@ -30,6 +30,29 @@ const HEAL_RETRY: Duration = Duration::from_mins(1);
 /// as long as before, and at most [`RETRY`]. A join takes some milliseconds.
 const LOST_RACE: Duration = Duration::from_millis(20);
 
+/// An order whose commit has lost a race is tried again after up to this long, after each further
+/// loss after up to twice as long as before, and at most [`RETRY`].
+const LOST_ORDER: Duration = Duration::from_millis(40);
+
+/// A newcomer who was added claims its leaf after up to this long …
+const CLAIM_WAIT: Duration = Duration::from_secs(5);
+
+/// … or this long for each unclaimed member, if that is longer …
+const CLAIM_WAIT_EACH: Duration = Duration::from_secs(1);
+
+/// … and after each lost race it waits twice as long as before, at most this.
+const LONGEST_CLAIM_WAIT: Duration = Duration::from_mins(1);
+
+/// A member sees to another's leave request after up to this long, if nobody else has.
+pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(5);
+
+/// Who is not the first to tell a group's name waits this long and up to as long again, and up to
+/// 100 ms more for each member: one answer is enough.
+const NAMING_WAIT: Duration = Duration::from_secs(3);
+
+/// No wait for a claim is longer: it takes a group of 10,000 unclaimed members.
+const LONGEST_CLAIM: Duration = Duration::from_secs(10_000);
+
 /// Entries that others have and the relay does not show within this time are held back.
 pub(crate) const HELD_BACK: Duration = Duration::from_secs(15);
 
@@ -41,8 +64,16 @@ pub(crate) struct Timers {
     pub(crate) beat_at: UnixMillis,
     pub(crate) retry_at: Option<UnixMillis>,
     pub(crate) rejoin_at: Option<UnixMillis>,
+    /// When this device makes its leaf its own.
+    pub(crate) claim_at: Option<UnixMillis>,
+    /// Until when orders wait after a lost race.
+    pub(crate) work_at: Option<UnixMillis>,
+    /// When this device tells the group's name to somebody who has lost it.
+    pub(crate) naming_at: Option<UnixMillis>,
     /// Races lost in a row.
     losses: u32,
+    /// Claims that have lost a race, in a row.
+    lost_claims: u32,
 }
 
 impl Default for Timers {
@@ -55,7 +86,11 @@ impl Default for Timers {
             beat_at: never,
             retry_at: None,
             rejoin_at: None,
+            claim_at: None,
+            work_at: None,
+            naming_at: None,
             losses: 0,
+            lost_claims: 0,
         }
     }
 }
@@ -63,7 +98,8 @@ impl Default for Timers {
 impl Timers {
     /// Draws the deadlines of a new connection.
     pub(crate) fn arm(&mut self, healed_at: UnixMillis, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        *self = Self { losses: self.losses, ..Self::default() };
+        let (losses, lost_claims) = (self.losses, self.lost_claims);
+        *self = Self { losses, lost_claims, ..Self::default() };
         self.healed(healed_at.min(now), rng);
         self.beaten(now, rng);
     }
@@ -76,6 +112,9 @@ impl Timers {
         let longest = MAX_TOLD.saturating_add(RETRY);
         self.retry_at = self.retry_at.map(|at| at_most(at, longest));
         self.rejoin_at = self.rejoin_at.map(|at| at_most(at, REJOIN_WAIT));
+        self.claim_at = self.claim_at.map(|at| at_most(at, LONGEST_CLAIM));
+        self.work_at = self.work_at.map(|at| at_most(at, RETRY));
+        self.naming_at = self.naming_at.map(|at| at_most(at, LONGEST_CLAIM));
     }
 
     pub(crate) fn healed(&mut self, at: UnixMillis, rng: &mut dyn CryptoRng) {
@@ -102,6 +141,59 @@ impl Timers {
         let doubled = LOST_RACE.saturating_mul(1_u32.checked_shl(self.losses).unwrap_or(u32::MAX));
         self.losses = self.losses.saturating_add(1);
         self.retry_at = Some(now.after(between(doubled.min(RETRY), 0, 1_000, rng)));
+    }
+
+    /// An order's commit has lost its race.
+    pub(crate) fn lost_order(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let doubled = LOST_ORDER.saturating_mul(1_u32.checked_shl(self.losses).unwrap_or(u32::MAX));
+        self.losses = self.losses.saturating_add(1);
+        self.work_at = Some(now.after(between(doubled.min(RETRY), 0, 1_000, rng)));
+    }
+
+    /// An own commit is in the log.
+    pub(crate) fn won(&mut self) {
+        (self.losses, self.lost_claims, self.work_at) = (0, 0, None);
+    }
+
+    /// There is a leaf to claim, as there are to so many others.
+    pub(crate) fn claim(&mut self, unclaimed: usize, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        if self.claim_at.is_none() {
+            let each = u32::try_from(unclaimed).unwrap_or(u32::MAX);
+            let longest = CLAIM_WAIT.max(CLAIM_WAIT_EACH.saturating_mul(each)).min(LONGEST_CLAIM);
+            self.claim_at = Some(now.after(between(longest, 0, 1_000, rng)));
+        }
+    }
+
+    /// The claim has lost its race.
+    pub(crate) fn lost_claim(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let factor = 1_u32.checked_shl(self.lost_claims).unwrap_or(u32::MAX);
+        let doubled = CLAIM_WAIT_EACH.saturating_mul(factor).min(LONGEST_CLAIM_WAIT);
+        self.lost_claims = self.lost_claims.saturating_add(1);
+        self.claim_at = Some(now.after(between(doubled, 0, 1_000, rng)));
+    }
+
+    /// Somebody asks for the group's name; the one who sits first answers at once.
+    pub(crate) fn tell_name(
+        &mut self,
+        is_first: bool,
+        members: usize,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) {
+        if is_first {
+            self.naming_at = Some(now);
+        } else if self.naming_at.is_none() {
+            let members = u32::try_from(members).unwrap_or(u32::MAX);
+            let spread =
+                NAMING_WAIT.saturating_add(Duration::from_millis(100).saturating_mul(members));
+            let wait = between(spread, 0, 1_000, rng).saturating_add(NAMING_WAIT);
+            self.naming_at = Some(now.after(wait.min(LONGEST_CLAIM)));
+        }
+    }
+
+    /// When to see to a leave request.
+    pub(crate) fn leave_wait(now: UnixMillis, rng: &mut dyn CryptoRng) -> UnixMillis {
+        now.after(between(LEAVE_WAIT, 0, 1_000, rng))
     }
 
     pub(crate) fn rejoin(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {

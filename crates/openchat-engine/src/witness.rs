@@ -17,7 +17,32 @@ use crate::{
     timers::HELD_BACK,
 };
 
+/// How often a log is read again that ends before a commit that a letter speaks of.
+const MAX_REREADS: u32 = 4;
+
 impl Conversation {
+    /// K3: somebody has told this device of a commit that the relay does not show at its place: of
+    /// the two histories this one is not to be followed.
+    pub(crate) fn is_contradicted(&mut self, now: &mut Now<'_>, upto: Seq) -> bool {
+        let contradicts = |id| now.shared.inbox.contradicts(&id, upto, &self.calls);
+        let is_so = self.id().is_some_and(contradicts);
+        if is_so {
+            let message = "a letter speaks of a commit that the relay does not show";
+            self.halt(now, AlarmCode::HistoryFork, message, ASK_OPERATOR);
+        }
+        is_so
+    }
+
+    /// A letter may come before the commit that it came with was read, and not long before.
+    pub(crate) fn read_again(&mut self, now: &mut Now<'_>) {
+        self.notes.rereads = self.notes.rereads.saturating_add(1);
+        if self.notes.rereads > MAX_REREADS {
+            self.is_contradicted(now, Seq(u64::MAX));
+        } else {
+            self.timers.retry(now.time, 1_000, now.rng);
+        }
+    }
+
     /// The author's history of the log must be this device's. Whatever it has seen stands before
     /// its message, so this device has read it too.
     pub(crate) fn compare_seen(&mut self, now: &mut Now<'_>, opened: &Opened) {

@@ -9,7 +9,7 @@ use openchat_engine::{AlarmCode, Event};
 use openchat_pki::{Head, sign_receipt};
 use openchat_roster::LogEntry;
 use openchat_wire::{
-    Blob, Digest, GroupId, MessageId, Seq, UnixMillis,
+    Blob, Digest, Fingerprint, GroupId, MessageId, Seq, UnixMillis,
     relay::{Answer, Receipt, Refusal, Request, SignedReceipt, ToClient},
 };
 
@@ -39,6 +39,11 @@ pub(crate) fn everything() -> Vec<Said> {
         Ok(Answer::Appended(Seq(0))),
         Ok(Answer::Appended(Seq(u64::MAX))),
         Ok(Answer::Receipt(SignedReceipt { body: blob(), signature: blob() })),
+        Err(Refusal::TooManyGroups(Fingerprint([7; 32]))),
+        Ok(Answer::Groups(vec![GroupId([7; 32]), GroupId([8; 32])])),
+        Ok(Answer::Prekeys { one_time: 0, last_resort: None }),
+        Ok(Answer::Prekeys { one_time: u32::MAX, last_resort: Some(UnixMillis(u64::MAX)) }),
+        Ok(Answer::Prekey(blob())),
     ]
 }
 
@@ -182,7 +187,7 @@ fn a_receipt_that_the_relay_did_not_sign_is_an_alarm() {
 }
 
 #[test]
-fn two_receipts_that_contradict_each_other_are_an_alarm() {
+fn h3_two_receipts_that_contradict_each_other_are_an_alarm() {
     for at_connection in [true, false] {
         let (mut world, _) = World::with(105, &["alice", "bob"]);
         world.say(ALICE, "true");
@@ -220,7 +225,7 @@ fn two_receipts_that_contradict_each_other_are_an_alarm() {
 }
 
 #[test]
-fn a_newcomer_whose_seat_receipt_is_about_another_log_finds_out_at_the_first_message() {
+fn h2_a_seat_receipt_about_another_log_shows_at_the_first_message() {
     let (mut world, _) = World::with(106, &["alice"]);
     world.say(ALICE, "before");
     world.run(SECOND);

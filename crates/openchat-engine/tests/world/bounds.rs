@@ -16,7 +16,7 @@ use openchat_wire::{
 const BUSY: usize = 300;
 
 /// What is answered falsely, by kind.
-const KINDS: [fn(&Request) -> bool; 7] = [
+const KINDS: [fn(&Request) -> bool; 13] = [
     |request| matches!(request, Request::Head),
     |request| matches!(request, Request::FindGroup(_)),
     |request| matches!(request, Request::Certificate(_)),
@@ -24,6 +24,12 @@ const KINDS: [fn(&Request) -> bool; 7] = [
     |request| matches!(request, Request::Tail { .. }),
     |request| matches!(request, Request::Append { .. }),
     |request| matches!(request, Request::Receipt { .. }),
+    |request| matches!(request, Request::Groups),
+    |request| matches!(request, Request::CountPrekeys),
+    |request| matches!(request, Request::PublishPrekeys { .. }),
+    |request| matches!(request, Request::CertificateOf(_)),
+    |request| matches!(request, Request::FetchPrekey(_)),
+    |request| matches!(request, Request::FindDirect(_)),
 ];
 
 /// The place of `Append` among them.
@@ -53,6 +59,7 @@ fn a_newcomer_is_not_kept_busy() {
             world.liar = always(new, kind, said);
             world.start(new);
             world.say(new, "am I in?");
+            world.tell(new, "@alice", "are you there?");
             assert_bounded(&mut world, new, &note);
             world.kill(new);
         }
@@ -61,7 +68,8 @@ fn a_newcomer_is_not_kept_busy() {
 
 #[test]
 fn a_founder_is_not_kept_busy() {
-    for kind in 0..KINDS.len() {
+    // The others are asked alike of whoever comes in.
+    for kind in 0..APPEND + 2 {
         for said in everything() {
             let note = format!("{kind}: {said:?}");
             let mut world = World::new(121);

@@ -46,11 +46,11 @@ impl Forger {
         let mut group = Group::new(log, self.key.fingerprint());
         for (_, entry) in entries {
             if let Ok(LogEntry::Commit(commit)) = LogEntry::decode(entry) {
-                group.commit(&commit);
+                group.commit(&commit, &());
             }
         }
         let author = Author { key: &self.key, name: &self.name, head };
-        let honest = group.join(&author, rng).unwrap().entry.clone();
+        let honest = group.join(&author, None, rng).unwrap().entry.clone();
         let Ok(LogEntry::Commit(mut entry)) = LogEntry::decode(&honest.0) else { panic!() };
         let mut commit = entry.view().unwrap();
         match fault {
@@ -87,7 +87,8 @@ pub(crate) fn current_head(world: &mut World, who: Who) -> HeadRef {
 /// Every key above the author's leaf is another one, and the tree hash says so.
 fn spoil_path(commit: &mut Commit, group: &Group, rng: &mut TestRng) {
     commit.nodes.iter_mut().for_each(|(_, key)| *key = random_key(rng));
-    commit.tree_hash = *group.roster().draft(commit).unwrap().tree_hash();
+    let outline = group.roster().outline(&commit.author, &commit.operations, &commit.head).unwrap();
+    commit.tree_hash = *group.roster().draft(outline, commit).unwrap().tree_hash();
 }
 
 fn random_key(rng: &mut TestRng) -> PublicKey {

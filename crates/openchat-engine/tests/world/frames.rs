@@ -3,14 +3,16 @@
 
 use crate::{
     answers::everything,
+    coming::{name, target},
     random::TestRng,
     vault::Vault,
     world::{SECOND, Who, World, general},
 };
-use openchat_engine::{Command, Engine, Input};
+use openchat_engine::{Bring, Command, Engine, GroupKind, Input, Order, Target};
+use openchat_roster::inbox;
 use openchat_wire::{
     Blob, GroupId, MessageId, Seq, UnixMillis,
-    relay::{Answer, Goodbye, Receipt, Refusal, SignedReceipt, ToClient},
+    relay::{Answer, Goodbye, InboxEntry, Receipt, Refusal, SignedReceipt, ToClient},
 };
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
 
@@ -21,6 +23,7 @@ struct Truths {
     entries: Vec<(Seq, Vec<u8>)>,
     certificates: Vec<Vec<u8>>,
     receipts: Vec<SignedReceipt>,
+    inboxes: Vec<GroupId>,
 }
 
 struct Scene {
@@ -43,7 +46,8 @@ fn scene() -> Scene {
     };
     let receipts = [1, 3, claim.seq.0, claim.seq.0 + 4].map(receipt).into();
     let certificates = all.iter().map(|who| world.person(*who).device().certificate).collect();
-    let truths = Truths { log, entries: world.log(), certificates, receipts };
+    let entries = world.log();
+    let truths = Truths { log, entries, certificates, receipts, inboxes: Vec::new() };
     Scene { world, all, truths }
 }
 
@@ -69,6 +73,15 @@ fn entry(truths: &Truths) -> impl Strategy<Value = Blob> + use<> {
     ]
 }
 
+/// A letter about the group, with nothing of use in it.
+fn letter(truths: &Truths) -> impl Strategy<Value = Blob> + use<> {
+    let group = truths.log;
+    (blob(), seq()).prop_map(move |(letter, seq)| {
+        let from = openchat_wire::Fingerprint([4; 32]);
+        Blob(InboxEntry { from, group, seq, letter }.to_bytes())
+    })
+}
+
 fn receipt(truths: &Truths) -> impl Strategy<Value = SignedReceipt> + use<> {
     let made_up = (blob(), blob()).prop_map(|(body, signature)| SignedReceipt { body, signature });
     prop_oneof![4 => select(truths.receipts.clone()), 1 => made_up]
@@ -81,6 +94,7 @@ fn said(truths: &Truths) -> impl Strategy<Value = Result<Answer, Refusal>> + use
     prop_oneof![
         3 => select(everything()),
         1 => log.prop_map(|log| Ok(Answer::Group(log))),
+        1 => Just(Ok(Answer::Groups(vec![truths.log]))),
         2 => select(truths.certificates.clone()).prop_map(|der| Ok(Answer::Certificate(Blob(der)))),
         2 => (places, any::<bool>())
             .prop_map(|(entries, complete)| Ok(Answer::Entries { entries, complete })),
@@ -98,6 +112,8 @@ fn frame(truths: &Truths) -> impl Strategy<Value = ToClient> + use<> {
         6 => (id, said(truths)).prop_map(|(id, answer)| ToClient::Answer { id, answer }),
         4 => (seq(), entry(truths))
             .prop_map(move |(seq, entry)| ToClient::Entry { log, seq, entry }),
+        1 => (letter(truths), seq(), select(truths.inboxes.clone()))
+            .prop_map(|(entry, seq, log)| ToClient::Entry { log, seq, entry }),
         1 => (blob(), receipt(truths))
             .prop_map(move |(beat, receipt)| ToClient::Heartbeat { log, beat, receipt }),
         1 => goodbye.prop_map(ToClient::Goodbye),
@@ -110,7 +126,34 @@ enum Act {
     Frame(ToClient),
     Tick(u64),
     Say([u8; 16]),
+    Tell([u8; 16]),
+    Order(Order),
     Reconnect,
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let group =
+        || prop_oneof![Just(target("#general")), Just(target("@alice")), Just(target("#x~abcd"))];
+    let who = || select(vec!["alice", "carol", "dave", "nobody"]).prop_map(name);
+    let how = || prop_oneof![Just(Bring::Add), Just(Bring::Invite)];
+    let kind = prop_oneof![Just(GroupKind::Open), Just(GroupKind::Closed)];
+    prop_oneof![
+        (kind, vec(who(), 0..3), how()).prop_map(|(kind, people, how)| {
+            Order::New { name: "new".parse().unwrap(), kind, people, how }
+        }),
+        (group(), who()).prop_map(|(target, who)| Order::Add { target, who }),
+        (group(), who()).prop_map(|(target, who)| Order::Invite { target, who }),
+        (group(), who()).prop_map(|(target, who)| Order::Kick { target, who }),
+        (group(), who()).prop_map(|(target, who)| Order::Role {
+            target,
+            who,
+            role: openchat_roster::Role::Admin
+        }),
+        group().prop_map(|target| Order::Accept { target }),
+        group().prop_map(|target| Order::Decline { target }),
+        group().prop_map(|target| Order::Leave { target }),
+        group().prop_map(|target| Order::Rejoin { target }),
+    ]
 }
 
 fn act(truths: &Truths) -> impl Strategy<Value = Act> + use<> {
@@ -118,6 +161,8 @@ fn act(truths: &Truths) -> impl Strategy<Value = Act> + use<> {
         12 => frame(truths).prop_map(Act::Frame),
         2 => prop_oneof![0_u64..100_000, any::<u64>()].prop_map(Act::Tick),
         1 => any::<[u8; 16]>().prop_map(Act::Say),
+        1 => any::<[u8; 16]>().prop_map(Act::Tell),
+        2 => order().prop_map(Act::Order),
         1 => Just(Act::Reconnect),
     ]
 }
@@ -129,7 +174,11 @@ fn suffer(mut engine: Engine, mut vault: Vault, acts: Vec<Act>) -> Vault {
     let mut rng = TestRng::new(131);
     let mut now = UnixMillis(1_790_000_000_000);
     engine.handle(Input::Connected, now, &mut rng);
-    engine.handle(Input::Command(Command::Open { group: general() }), now, &mut rng);
+    engine.handle(
+        Input::Command(Command::Open { target: Target::Group(general()) }),
+        now,
+        &mut rng,
+    );
     for act in acts {
         let inputs = match act {
             Act::Frame(frame) => vec![Input::Frame(frame)],
@@ -138,9 +187,14 @@ fn suffer(mut engine: Engine, mut vault: Vault, acts: Vec<Act>) -> Vault {
                 vec![Input::Tick]
             }
             Act::Say(id) => {
-                let (group, text) = (general(), "still here".to_owned());
-                vec![Input::Command(Command::Send { group, id: MessageId(id), text })]
+                let (target, text) = (Target::Group(general()), "still here".to_owned());
+                vec![Input::Command(Command::Send { target, id: MessageId(id), text })]
             }
+            Act::Tell(id) => {
+                let (target, text) = (target("@alice"), "still here".to_owned());
+                vec![Input::Command(Command::Send { target, id: MessageId(id), text })]
+            }
+            Act::Order(what) => vec![Input::Command(Command::Order { order: 7, what })],
             Act::Reconnect => vec![Input::Disconnected, Input::Connected],
         };
         for input in inputs {
@@ -161,6 +215,8 @@ fn suffer(mut engine: Engine, mut vault: Vault, acts: Vec<Act>) -> Vault {
 fn no_frames_break_an_engine() {
     let Scene { mut world, all, truths } = scene();
     let newcomer = world.enroll("dave");
+    let inboxes = [all[1], newcomer].map(|who| inbox(&world.person(who).identity.fingerprint));
+    let truths = Truths { inboxes: inboxes.to_vec(), ..truths };
     let acts = (any::<bool>(), vec(act(&truths), 1..60));
     let config = ProptestConfig { cases: 192, failure_persistence: None, ..Default::default() };
     let outcome = TestRunner::new(config).run(&acts, |(is_new, acts)| {

@@ -1,6 +1,52 @@
 //! Members renew their keys by themselves.
 
-use crate::world::{HOUR, MINUTE, SECOND, World};
+use crate::{
+    coming::{ops, target},
+    world::{HOUR, MINUTE, SECOND, World},
+};
+use openchat_engine::Order;
+use openchat_wire::relay::{Answer, Request};
+
+/// `Kind::State` and `Kind::Prekey` as they are stored: numbers are for ever.
+const STATE: u8 = 14;
+const PREKEY: u8 = 15;
+
+#[test]
+fn a_renewal_replaces_the_prekeys_that_a_thief_has_copied() {
+    let (mut world, all) = ops(297, &["alice", "bob"]);
+    let stolen: Vec<_> = world.person(all[1]).vault.records.keys().cloned().collect();
+    world.run(30 * HOUR);
+    let fetch = Request::FetchPrekey(world.person(all[1]).identity.fingerprint);
+    let alice = world.person(all[0]).identity.clone();
+    let now = openchat_wire::UnixMillis(world.now);
+    let Ok(Answer::Prekey(given)) = world.server.relay.handle(&alice, &fetch, now).answer else {
+        panic!("no prekey")
+    };
+    let hash = openchat_roster::SignedPrekey::decode(&given.0).unwrap().hash();
+    let has = |key: &openchat_engine::Key| key.kind == PREKEY && key.sub == hash.0;
+    assert!(world.person(all[1]).vault.records.keys().any(has));
+    assert!(!stolen.iter().any(has), "the relay gives out what was stolen");
+}
+
+#[test]
+fn the_last_one_who_leaves_takes_every_secret_along() {
+    let (mut world, all) = ops(298, &["alice", "bob"]);
+    let secrets = |world: &World| {
+        world.person(all[0]).vault.records.keys().filter(|key| key.kind == STATE).count()
+    };
+    world.done(all[1], Order::Leave { target: target("#ops") });
+    world.run(MINUTE);
+    assert_eq!(world.members(all[0], "#ops"), ["alice"]);
+    assert_ne!(secrets(&world), 0);
+    world.done(all[0], Order::Leave { target: target("#ops") });
+    world.run(SECOND);
+    assert_eq!(secrets(&world), 0);
+    world.kill(all[0]);
+    world.wake(all[0]);
+    world.run(MINUTE);
+    assert_eq!(secrets(&world), 0);
+    world.assert_no_alarms();
+}
 
 #[test]
 fn everybody_renews_keys_within_a_day_and_a_fifth() {

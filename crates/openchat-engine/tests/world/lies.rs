@@ -114,7 +114,7 @@ fn drop_it(_: Seq, _: Vec<u8>) -> Vec<(Seq, Vec<u8>)> {
 }
 
 #[test]
-fn a_dropped_message_shows_at_the_very_next_one() {
+fn h1_a_dropped_message_shows_at_the_very_next_one() {
     let mut world = lied_to(70, &[BOB], at(0, drop_it));
     world.say(ALICE, "dropped");
     world.run(SECOND);
@@ -131,7 +131,7 @@ fn a_dropped_message_shows_at_the_next_heartbeat() {
 }
 
 #[test]
-fn the_lost_tail_shows_at_the_next_heartbeat() {
+fn h4_the_lost_tail_shows_at_the_next_heartbeat() {
     let mut world = lied_to(72, &[BOB], Box::new(|_, _, _| Vec::new()));
     for n in 0..5 {
         world.say(ALICE, &format!("{n}"));

@@ -5,7 +5,7 @@ use crate::{
     liar::Answers,
     world::{MINUTE, SECOND, Who, World},
 };
-use openchat_engine::{AlarmCode, Command, Input};
+use openchat_engine::{AlarmCode, Command, Input, Target};
 use openchat_wire::{
     GroupName,
     relay::{Answer, Request},
@@ -32,7 +32,7 @@ fn redirecting(mut world: World) -> World {
 fn a_name_is_not_given_a_group_that_has_another_name_here() {
     let (world, all) = World::with(91, &["alice", "bob"]);
     let mut world = redirecting(world);
-    world.input(BOB, Input::Command(Command::Open { group: ops() }));
+    world.input(BOB, Input::Command(Command::Open { target: Target::Group(ops()) }));
     world.run(SECOND);
     assert_eq!(world.alarms(BOB), [AlarmCode::HistoryFork]);
     world.say(BOB, "still in general");
@@ -48,13 +48,13 @@ fn a_name_is_not_given_a_group_that_has_another_name_here() {
 }
 
 #[test]
-fn a_newcomer_does_not_join_a_group_of_another_name() {
+fn k2_a_newcomer_does_not_join_a_group_of_another_name() {
     let (mut world, _) = World::with(92, &["alice", "bob"]);
     let carol = world.enroll("carol");
     let mut world = redirecting(world);
     world.person_mut(carol).load();
     world.connect(carol);
-    world.input(carol, Input::Command(Command::Open { group: ops() }));
+    world.input(carol, Input::Command(Command::Open { target: Target::Group(ops()) }));
     let commits = world.commits();
     world.run(MINUTE);
     assert_eq!(world.alarms(carol), [AlarmCode::HistoryFork]);

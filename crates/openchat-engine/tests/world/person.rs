@@ -38,6 +38,8 @@ pub(crate) struct Person {
     /// Outputs with something in them, so far.
     pub(crate) steps: usize,
     pub(crate) death: Option<(usize, Death)>,
+    /// Bytes of records that were written.
+    pub(crate) written: usize,
     /// Requests that left, in all.
     pub(crate) requests: usize,
     pub(crate) acks: BTreeMap<MessageId, Seq>,
@@ -64,6 +66,7 @@ impl Person {
             skew: 0,
             steps: 0,
             death: None,
+            written: 0,
             requests: 0,
             acks: BTreeMap::new(),
         }
@@ -116,6 +119,11 @@ impl Person {
     }
 
     pub(crate) fn keep(&mut self, changes: Vec<Change>, lasting: bool) {
+        let size = |change: &Change| match change {
+            Change::Put { value, .. } => value.0.len(),
+            Change::Delete(_) | Change::Message(_) => 0,
+        };
+        self.written += changes.iter().map(size).sum::<usize>();
         self.vault.apply(changes);
         if lasting {
             self.lasting = self.vault.clone();
@@ -168,6 +176,12 @@ impl Person {
         let line =
             |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text.clone());
         self.vault.messages.iter().map(line).collect()
+    }
+
+    /// Texts of one conversation.
+    pub(crate) fn texts_in(&self, target: &str) -> Vec<String> {
+        let messages = self.vault.messages.iter().filter(|message| message.target == target);
+        messages.map(|message| message.text.clone()).collect()
     }
 
     pub(crate) fn texts(&self) -> Vec<String> {

@@ -2,8 +2,11 @@
 
 use crate::random::TestRng;
 use openchat_crypto::IdentityKey;
-use openchat_pki::{CertificateAuthority, Profiles, UnverifiedCsr, certification_request};
+use openchat_pki::{
+    CertificateAuthority, Entry, MerkleLog, Profiles, UnverifiedCsr, certification_request,
+};
 use openchat_relay::{Identity, Keys, Limit, Relay, Store, memory::MemoryStore, store::Which};
+use openchat_roster::Revocation;
 use openchat_wire::{
     Blob, Digest, GroupId, GroupName, Name, Seq, UnixMillis,
     enroll::{EnrollRequest, Enrolled},
@@ -34,11 +37,32 @@ impl Server {
 
     /// The process dies and comes back: what was flushed is there, nothing else.
     pub(crate) fn restart(self) -> Self {
+        self.restart_with(|_| {})
+    }
+
+    /// Its operator revokes a key, while the process is down.
+    pub(crate) fn revoke(self, whose: &Identity, now: UnixMillis) -> (Self, Revocation) {
+        let Identity { name, fingerprint } = whose.clone();
+        let entry = Entry::Revoke { name, fingerprint }.encode();
+        let recorded = self.relay.store().recorded(0, usize::MAX).unwrap();
+        let mut tree: MerkleLog = recorded.iter().map(|it| it.entry.clone()).collect();
+        let index = tree.push(&entry);
+        let server = self.restart_with(|store| {
+            store.record(index, now, &entry).unwrap();
+            store.flush().unwrap();
+        });
+        let inclusion = tree.prove(index).unwrap();
+        (server, Revocation { entry: Blob(entry), inclusion })
+    }
+
+    fn restart_with(self, change: impl FnOnce(&mut MemoryStore)) -> Self {
         let Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles } = self;
         let key = |bytes: &[u8]| IdentityKey::from_pkcs8(bytes).unwrap();
         let ca = CertificateAuthority::load(key(&ca_key), &ca_certificate, &profiles).unwrap();
         let keys = Keys { ca, log: key(&log_key), relay: key(&relay_key) };
-        let relay = Relay::open(relay.into_store().crash(), keys).unwrap();
+        let mut store = relay.into_store().crash();
+        change(&mut store);
+        let relay = Relay::open(store, keys).unwrap();
         Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles }
     }
 

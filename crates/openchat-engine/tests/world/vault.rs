@@ -13,7 +13,7 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Applies an output's changes, and holds what must be true of every one of them: no message
-    /// comes twice, and each stands behind the one before.
+    /// comes twice, and each stands behind the one before in its log.
     pub(crate) fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
@@ -34,7 +34,8 @@ impl Vault {
     }
 
     fn keep(&mut self, message: StoredMessage) {
-        let last = self.messages.last().map_or(Seq(0), |last| last.seq);
+        let mut before = self.messages.iter().rev();
+        let last = before.find(|it| it.group == message.group).map_or(Seq(0), |last| last.seq);
         assert!(last < message.seq, "{:?} is stored behind {last:?}", message.seq);
         let fresh = self.seen.insert((message.fingerprint, message.id));
         assert!(fresh, "{} is stored twice", message.text);

@@ -7,7 +7,8 @@ use crate::{
     random::TestRng,
     server::Server,
 };
-use openchat_engine::{AlarmCode, Command, Event, Input};
+use openchat_engine::{AlarmCode, Command, Event, Input, Order, Summary, Target};
+use openchat_relay::Outcome;
 use openchat_relay::Publish;
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
@@ -54,6 +55,10 @@ pub(crate) struct World {
     pub(crate) server_skew: i64,
     /// Sealed entries that were ever offered to the relay, by the key that must be theirs alone.
     pub(crate) sealed: BTreeMap<(GroupId, Fingerprint, Vec<u8>), Vec<u8>>,
+    /// Whether a device that starts again after a death opens `#general`.
+    pub(crate) restarts_into_general: bool,
+    /// All requests that have arrived, as their bytes.
+    pub(crate) requests: Vec<(Who, Vec<u8>)>,
     /// Whether to hold that no key seals twice: a cloned device can't keep to it.
     pub(crate) holds_keys_single: bool,
     wires: BTreeMap<(u64, u64), Parcel>,
@@ -73,6 +78,8 @@ impl World {
             latency: LATENCY,
             server_skew: 0,
             sealed: BTreeMap::new(),
+            restarts_into_general: true,
+            requests: Vec::new(),
             holds_keys_single: true,
             wires: BTreeMap::new(),
             counter: 0,
@@ -118,7 +125,7 @@ impl World {
     pub(crate) fn start(&mut self, who: Who) {
         self.person_mut(who).load();
         self.connect(who);
-        self.input(who, Input::Command(Command::Open { group: general() }));
+        self.input(who, Input::Command(Command::Open { target: Target::Group(general()) }));
     }
 
     pub(crate) fn connect(&mut self, who: Who) {
@@ -157,6 +164,15 @@ impl World {
         self
     }
 
+    /// Those who are not connected are again.
+    pub(crate) fn online_again(&mut self, all: &[Who]) {
+        for who in all {
+            if self.person(*who).connection.is_none() {
+                self.connect(*who);
+            }
+        }
+    }
+
     /// The device dies at a step of its own, and starts again a moment later.
     pub(crate) fn dies(&mut self, who: Who, step: usize, death: Death) {
         self.person_mut(who).death = Some((step, death));
@@ -176,8 +192,92 @@ impl World {
     }
 
     pub(crate) fn say_as(&mut self, who: Who, id: MessageId, text: &str) {
-        let (group, text) = (general(), text.to_owned());
-        self.input(who, Input::Command(Command::Send { group, id, text }));
+        let (target, text) = (Target::Group(general()), text.to_owned());
+        self.input(who, Input::Command(Command::Send { target, id, text }));
+    }
+
+    /// Writes a text somewhere.
+    pub(crate) fn tell(&mut self, who: Who, target: &str, text: &str) -> MessageId {
+        let mut id = MessageId([0; 16]);
+        self.rng.fill_bytes(&mut id.0);
+        self.tell_as(who, target, id, text);
+        id
+    }
+
+    pub(crate) fn tell_as(&mut self, who: Who, target: &str, id: MessageId, text: &str) {
+        let (target, text) = (target.parse().unwrap(), text.to_owned());
+        self.input(who, Input::Command(Command::Send { target, id, text }));
+    }
+
+    /// Takes part somewhere.
+    pub(crate) fn open(&mut self, who: Who, target: &str) {
+        let target = target.parse().unwrap();
+        self.input(who, Input::Command(Command::Open { target }));
+    }
+
+    /// Gives an order, whose number it returns.
+    pub(crate) fn order(&mut self, who: Who, what: Order) -> u64 {
+        let order = self.next();
+        self.input(who, Input::Command(Command::Order { order, what }));
+        order
+    }
+
+    /// Gives an order and waits until it is done; returns how the conversation is written.
+    pub(crate) fn done(&mut self, who: Who, what: Order) -> String {
+        let note = format!("{what:?}");
+        let order = self.order(who, what);
+        let done = self.run_until(MINUTE, |world| world.outcome(who, order).is_some());
+        assert!(done, "{note}: {:?}", self.person(who).events);
+        self.outcome(who, order).unwrap().unwrap_or_else(|code| panic!("{note}: {code}"))
+    }
+
+    /// Gives an order that fails; returns the failure's code.
+    pub(crate) fn fails(&mut self, who: Who, what: Order) -> String {
+        let order = self.order(who, what);
+        let over = self.run_until(MINUTE, |world| world.outcome(who, order).is_some());
+        assert!(over, "{:?}", self.person(who).events);
+        self.outcome(who, order).unwrap().unwrap_err()
+    }
+
+    /// What came of an order.
+    pub(crate) fn outcome(&self, who: Who, number: u64) -> Option<Result<String, String>> {
+        self.person(who).events.iter().find_map(|event| match event {
+            Event::Done { order, target } if *order == number => Some(Ok(target.clone())),
+            Event::Failed { order: Some(order), code, .. } if *order == number => {
+                Some(Err((*code).to_owned()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Loads the vault and connects.
+    pub(crate) fn wake(&mut self, who: Who) {
+        self.person_mut(who).load();
+        self.connect(who);
+    }
+
+    /// Enrolls people, has them leave their prekeys, and leaves them online.
+    pub(crate) fn online_people(&mut self, names: &[&str]) -> Vec<Who> {
+        let all: Vec<Who> = names.iter().map(|name| self.enroll(name)).collect();
+        for who in &all {
+            self.wake(*who);
+        }
+        self.run(SECOND);
+        all
+    }
+
+    pub(crate) fn summary(&self, who: Who, target: &str) -> Option<Summary> {
+        let target: Target = target.parse().unwrap();
+        self.person(who).engine.as_ref()?.conversations().find(|it| it.target == target)
+    }
+
+    /// Who is in, by what a device knows.
+    pub(crate) fn members(&self, who: Who, target: &str) -> Vec<String> {
+        let summary = self.summary(who, target);
+        let members = summary.into_iter().flat_map(|summary| summary.members);
+        let mut members: Vec<String> = members.map(|member| member.name.to_string()).collect();
+        members.sort();
+        members
     }
 
     /// Hands something to an engine and does what it wants.
@@ -260,10 +360,8 @@ impl World {
         let identity = self.person(who).identity.clone();
         let outcome = self.server.relay.handle(&identity, request, UnixMillis(self.now));
         self.server.relay.flush().unwrap();
-        outcome.answer.unwrap();
-        if let Some(publish) = outcome.publish {
-            self.publish(&publish);
-        }
+        outcome.answer.clone().unwrap();
+        self.publish_all(&outcome);
     }
 
     pub(crate) fn is_ready(&self, who: Who) -> bool {
@@ -300,7 +398,7 @@ impl World {
 
     pub(crate) fn epoch(&self, who: Who) -> u64 {
         let engine = self.person(who).engine.as_ref().unwrap();
-        engine.groups().next().map_or(0, |(_, epoch)| epoch.0)
+        engine.conversations().next().map_or(0, |summary| summary.epoch.0)
     }
 
     fn next(&mut self) -> u64 {
@@ -334,7 +432,8 @@ impl World {
                     self.input(to, Input::Frame(frame));
                 }
             }
-            Parcel::Start(who) => self.start(who),
+            Parcel::Start(who) if self.restarts_into_general => self.start(who),
+            Parcel::Start(who) => self.wake(who),
         }
     }
 
@@ -374,19 +473,32 @@ impl World {
         let who = self.person(from).identity.clone();
         let outcome = self.server.relay.handle(&who, &request, now);
         self.server.relay.flush().unwrap();
-        let said: Said = self.liar.answer(from, &request, outcome.answer);
+        let said: Said = self.liar.answer(from, &request, outcome.answer.clone());
         self.send(self.latency, answer(said));
         if let Some(tail) =
             outcome.tail.filter(|_| self.person(from).connection == Some(connection))
         {
-            self.person_mut(from).tails.insert(tail.log);
+            if tail.last.is_none() {
+                self.person_mut(from).tails.insert(tail.log);
+            }
             for (seq, entry) in self.server.entries(&tail.log, tail.after) {
+                if tail.last.is_some_and(|last| last < seq) {
+                    break;
+                }
                 let frame = ToClient::Entry { log: tail.log, seq, entry: Blob(entry) };
                 self.push_lying(from, frame);
             }
         }
-        if let Some(publish) = outcome.publish {
-            self.publish(&publish);
+        self.publish_all(&outcome);
+    }
+
+    fn publish_all(&mut self, outcome: &Outcome) {
+        outcome.publish.iter().for_each(|publish| self.publish(publish));
+        for end in &outcome.ends {
+            let gone = self.people.iter_mut().filter(|it| it.identity.fingerprint == end.reader);
+            gone.for_each(|person| {
+                person.tails.remove(&end.log);
+            });
         }
     }
 
@@ -420,7 +532,8 @@ impl World {
 
     /// Holds that no key of any ratchet ever seals two different things.
     fn note_sealed(&mut self, from: Who, request: &Request) {
-        let Request::Append { log, entry } = request else { return };
+        self.requests.push((from, openchat_wire::encode(request)));
+        let Request::Append { log, entry, .. } = request else { return };
         let Ok(LogEntry::Message(message)) = LogEntry::decode(&entry.0) else { return };
         let header = MessageHeader { id: MessageId([0; 16]), ..message.header };
         let key = (*log, self.person(from).identity.fingerprint, openchat_wire::encode(&header));

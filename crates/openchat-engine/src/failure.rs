@@ -1,0 +1,195 @@
+//! Why something can't be done, in words: what happened and what to do.
+
+use openchat_wire::{MessageId, Name};
+
+use crate::event::Event;
+
+/// Codes of failures; stable, for scripts.
+pub(crate) mod code {
+    pub(crate) const ADMINS_ONLY: &str = "admins-only";
+    pub(crate) const AMBIGUOUS: &str = "ambiguous";
+    pub(crate) const CHANGED: &str = "changed";
+    pub(crate) const CLOCK: &str = "clock";
+    pub(crate) const DENIED: &str = "denied";
+    pub(crate) const DIRECT: &str = "direct";
+    pub(crate) const FORGED_PREKEY: &str = "forged-prekey";
+    pub(crate) const GONE: &str = "gone";
+    pub(crate) const HALTED: &str = "halted";
+    pub(crate) const LAST_ADMIN: &str = "last-admin";
+    pub(crate) const MYSELF: &str = "myself";
+    pub(crate) const NAME_TAKEN: &str = "name-taken";
+    pub(crate) const NO_ACCESS: &str = "no-access";
+    pub(crate) const NO_PREKEY: &str = "no-prekey";
+    pub(crate) const NOBODY: &str = "no-such-person";
+    pub(crate) const NOT_INVITED: &str = "not-invited";
+    pub(crate) const NOT_MEMBER: &str = "not-a-member";
+    pub(crate) const NOT_REPEATED: &str = "not-repeated";
+    pub(crate) const REFUSED: &str = "refused";
+    pub(crate) const TOO_LONG: &str = "too-long";
+    pub(crate) const UNCERTIFIED: &str = "uncertified";
+    pub(crate) const UNKNOWN: &str = "no-such-conversation";
+}
+
+/// What happened and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self { code, message: message.into(), hint: hint.into() }
+    }
+
+    pub(crate) fn event(
+        self,
+        order: Option<u64>,
+        id: Option<MessageId>,
+        target: Option<String>,
+    ) -> Event {
+        let Self { code, message, hint } = self;
+        Event::Failed { order, id, target, code, message, hint }
+    }
+
+    pub(crate) fn direct() -> Self {
+        let message = "a conversation of two people has no other members, admins or rules";
+        Self::new(code::DIRECT, message, "Begin a group: 'openchat group new NAME'.")
+    }
+
+    pub(crate) fn admins_only() -> Self {
+        let message = "only an admin of this group may do that";
+        Self::new(code::ADMINS_ONLY, message, "'openchat group show' names the admins: ask one.")
+    }
+
+    pub(crate) fn last_admin(who: &Name) -> Self {
+        let message = format!("{who} is the only admin, and a group always has one");
+        let hint = "Make somebody else an admin first: 'openchat group role TARGET NAME admin'.";
+        Self::new(code::LAST_ADMIN, message, hint)
+    }
+
+    pub(crate) fn denied(who: &Name) -> Self {
+        let message = format!("{who} was removed from this group by an admin");
+        Self::new(code::DENIED, message, "Ask an admin, who may bring them back.")
+    }
+
+    pub(crate) fn denied_peer(who: &Name) -> Self {
+        let message = format!("the key of {who} was revoked, so nothing is sealed for it");
+        let hint = "Nothing was sent. Ask your operator in person what has become of it.";
+        Self::new(code::DENIED, message, hint)
+    }
+
+    pub(crate) fn not_there(who: &Name) -> Self {
+        let message = format!("{who} is not a member of this group");
+        Self::new(code::NOT_MEMBER, message, "'openchat group show' lists its members.")
+    }
+
+    pub(crate) fn not_member() -> Self {
+        let message = "this device is not a member of that group";
+        Self::new(code::NOT_MEMBER, message, "'openchat group list' shows where you are a member.")
+    }
+
+    pub(crate) fn nobody(who: &Name) -> Self {
+        let message = format!("nobody is called {who} at this server");
+        Self::new(code::NOBODY, message, "Check the name, or have them enroll first.")
+    }
+
+    pub(crate) fn uncertified(who: &Name) -> Self {
+        let message = format!("the server has shown no valid certificate of {who}");
+        Self::new(code::UNCERTIFIED, message, "Nothing was sent. Ask its operator in person.")
+    }
+
+    pub(crate) fn changed(who: &Name) -> Self {
+        let message = format!("{who} has another key than before");
+        Self::new(
+            code::CHANGED,
+            message,
+            "Nothing was sent. Ask them in person whether it is theirs.",
+        )
+    }
+
+    pub(crate) fn forged_prekey(who: &Name) -> Self {
+        let message = format!("the server has handed out a prekey that {who} has not signed");
+        Self::new(code::FORGED_PREKEY, message, "Nothing was sent. Ask its operator in person.")
+    }
+
+    pub(crate) fn no_prekey(who: &Name) -> Self {
+        let message = format!("{who} has not been online yet, so nothing can be sealed for them");
+        Self::new(
+            code::NO_PREKEY,
+            message,
+            "Invite them instead; they come in when they are online.",
+        )
+    }
+
+    pub(crate) fn clock(who: &Name) -> Self {
+        let message = format!("the prekey of {who} is not valid at this device's time");
+        Self::new(code::CLOCK, message, "Check the clock of this device; then try again.")
+    }
+
+    pub(crate) fn refused(why: &str) -> Self {
+        let message = format!("the group does not take it: {why}");
+        Self::new(
+            code::REFUSED,
+            message,
+            "Nothing was changed. 'openchat group show' tells how it is.",
+        )
+    }
+
+    pub(crate) fn not_repeated(texts: usize) -> Self {
+        let message = format!(
+            "somebody could not open messages of yours ({texts}), and they were not sent again"
+        );
+        let hint = "Somebody new has come since and would read them. Send them again if all may.";
+        Self::new(code::NOT_REPEATED, message, hint)
+    }
+
+    pub(crate) fn myself() -> Self {
+        let message = "nobody does that to themselves";
+        Self::new(code::MYSELF, message, "To go, use 'openchat group leave'.")
+    }
+
+    pub(crate) fn name_taken() -> Self {
+        let message = "there is a group of that name already";
+        Self::new(code::NAME_TAKEN, message, "Join it, or take another name.")
+    }
+
+    pub(crate) fn not_invited() -> Self {
+        let message = "nobody has invited this device to that group, or no longer";
+        Self::new(code::NOT_INVITED, message, "Ask a member for an invitation.")
+    }
+
+    pub(crate) fn no_access() -> Self {
+        let message = "the server says that there is no such group, or that you are not in it";
+        Self::new(code::NO_ACCESS, message, "Ask one of its members to invite you.")
+    }
+
+    pub(crate) fn gone() -> Self {
+        let message = "this device is no longer a member, so the text was not sent";
+        Self::new(code::GONE, message, "Ask to be invited, then send it again.")
+    }
+
+    pub(crate) fn halted() -> Self {
+        let message = "an alarm has stopped this conversation";
+        Self::new(code::HALTED, message, "'openchat status' shows it; ask your operator in person.")
+    }
+
+    pub(crate) fn unknown() -> Self {
+        let message = "there is no such conversation on this device";
+        Self::new(code::UNKNOWN, message, "'openchat group list' shows those there are.")
+    }
+
+    pub(crate) fn ambiguous() -> Self {
+        let message = "more than one conversation is written like that";
+        Self::new(
+            code::AMBIGUOUS,
+            message,
+            "Write more digits after '~'; 'openchat group list' shows them.",
+        )
+    }
+}

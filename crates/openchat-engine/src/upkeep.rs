@@ -1,0 +1,217 @@
+//! What concerns the device rather than one conversation: its prekeys, its inbox, and the groups
+//! that the relay knows it to be in.
+
+use core::time::Duration;
+
+use openchat_crypto::CryptoRng;
+use openchat_roster::inbox;
+use openchat_wire::{
+    Blob, GroupId, Seq, UnixMillis,
+    limits::MAX_GROUPS,
+    relay::{Answer, Refusal, Request},
+};
+
+use crate::{
+    conversation::{About, Card, Conversation, Stage, Wish},
+    engine::Engine,
+    prekeys::Stock,
+    shared::Asked,
+};
+
+/// Prekeys are counted this often, and a moment after one was used.
+const COUNT_EVERY: Duration = Duration::from_hours(1);
+const COUNT_SOON: Duration = Duration::from_secs(10);
+
+/// What the relay did not take is tried again after this long, then after twice as long.
+const FIRST_RETRY: Duration = Duration::from_mins(1);
+
+/// A group that the relay speaks of and this device knows nothing of is looked into only after the
+/// inbox had this long to tell of it: a letter brings more.
+const LETTERS_FIRST: Duration = Duration::from_secs(5);
+
+/// How things stand on this connection.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    count_at: Option<UnixMillis>,
+    retries: u32,
+    inbox_at: Option<UnixMillis>,
+    rumours_at: Option<UnixMillis>,
+    rumours: Vec<GroupId>,
+    has_prekeys: bool,
+    has_inbox: bool,
+    has_groups: bool,
+}
+
+impl Upkeep {
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.has_prekeys && self.has_inbox && self.has_groups && self.rumours_at.is_none()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
+        [self.count_at, self.inbox_at, self.rumours_at].into_iter().flatten().min()
+    }
+
+    pub(crate) fn draw_near(&mut self, now: UnixMillis) {
+        let near = |at: Option<UnixMillis>| at.map(|at| at.min(now.after(COUNT_EVERY)));
+        self.count_at = near(self.count_at);
+        self.inbox_at = near(self.inbox_at);
+        self.rumours_at = self.rumours_at.map(|at| at.min(now.after(LETTERS_FIRST)));
+    }
+
+    /// Prekeys were used, or are to be replaced.
+    pub(crate) fn count_soon(&mut self, now: UnixMillis) {
+        self.count_at = self.count_at.map(|at| at.min(now.after(COUNT_SOON)));
+    }
+
+    fn later(&mut self, now: UnixMillis, refusal: Option<&Refusal>) -> UnixMillis {
+        let factor = 1_u32.checked_shl(self.retries).unwrap_or(u32::MAX);
+        self.retries = self.retries.saturating_add(1);
+        let told = match refusal {
+            Some(Refusal::Paced { retry_ms }) => Duration::from_millis((*retry_ms).into()),
+            _ => Duration::ZERO,
+        };
+        now.after(FIRST_RETRY.saturating_mul(factor).max(told).min(COUNT_EVERY))
+    }
+}
+
+impl Engine {
+    /// On a new connection: letters, groups, prekeys.
+    pub(crate) fn settle_in(&mut self, now: UnixMillis) {
+        self.upkeep = Upkeep { count_at: Some(now.after(COUNT_EVERY)), ..Upkeep::default() };
+        self.tail_inbox();
+        self.shared.ask(Asked::Groups, Request::Groups);
+        self.shared.ask(Asked::Stock, Request::CountPrekeys);
+    }
+
+    fn tail_inbox(&mut self) {
+        let log = inbox(&self.shared.me);
+        let after = self.shared.inbox.position();
+        self.shared.ask(Asked::Inbox, Request::Tail { log, after });
+    }
+
+    /// The time has come for what this device does by itself.
+    pub(crate) fn keep_up(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let is_due = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
+        if is_due(self.upkeep.count_at) {
+            self.upkeep.count_at = Some(now.after(COUNT_EVERY));
+            self.shared.ask(Asked::Stock, Request::CountPrekeys);
+            // A letter may never have come.
+            self.shared.ask(Asked::Groups, Request::Groups);
+        }
+        if is_due(self.upkeep.inbox_at) {
+            self.upkeep.inbox_at = None;
+            self.tail_inbox();
+            self.shared.ask(Asked::Groups, Request::Groups);
+        }
+        if is_due(self.upkeep.rumours_at) {
+            self.upkeep.rumours_at = None;
+            for group in core::mem::take(&mut self.upkeep.rumours) {
+                self.hear_of(group, now, rng);
+            }
+        }
+    }
+
+    /// What the relay has of this device's prekeys: what is missing is made.
+    pub(crate) fn stock_answered(
+        &mut self,
+        answer: &Result<Answer, Refusal>,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let Ok(Answer::Prekeys { one_time, last_resort }) = answer else {
+            self.upkeep.count_at = Some(self.upkeep.later(now, answer.as_ref().err()));
+            return;
+        };
+        self.expire_prekeys(now);
+        let stock = Stock { one_time: *one_time, last_resort: *last_resort };
+        let shared = &mut self.shared;
+        let owner = (&shared.device.key, now);
+        match shared.prekeys.replenish(&mut shared.pen, stock, owner, rng) {
+            Some(publication) => {
+                let (replace, prekeys) = (publication.replace, publication.prekeys);
+                let request = Request::PublishPrekeys { replace, prekeys };
+                shared.ask(Asked::Publication, request);
+            }
+            None => self.upkeep.has_prekeys = true,
+        }
+    }
+
+    pub(crate) fn publication_answered(
+        &mut self,
+        answer: &Result<Answer, Refusal>,
+        now: UnixMillis,
+    ) {
+        if let Err(refusal) = answer {
+            self.upkeep.count_at = Some(self.upkeep.later(now, Some(refusal)));
+        } else {
+            (self.upkeep.has_prekeys, self.upkeep.retries) = (true, 0);
+        }
+    }
+
+    /// A prekey may still open something in a log that was not read to its end.
+    fn expire_prekeys(&mut self, now: UnixMillis) {
+        let is_read = |stage: Stage| {
+            matches!(stage, Stage::Live | Stage::Out | Stage::Invited | Stage::Halted)
+        };
+        let all_read = self.conversations.values().all(|it| is_read(it.stage));
+        if !all_read || !self.upkeep.is_settled() {
+            return;
+        }
+        let me = self.shared.me;
+        let in_use = self.conversations.values().filter_map(|it| it.unclaimed_by(&me));
+        let in_use: Vec<_> = in_use.collect();
+        self.shared.prekeys.expire(&mut self.shared.pen, now, &in_use);
+    }
+
+    pub(crate) fn inbox_answered(&mut self, answer: &Result<Answer, Refusal>, now: UnixMillis) {
+        match answer {
+            Ok(_) => self.upkeep.has_inbox = true,
+            Err(refusal) => self.upkeep.inbox_at = Some(self.upkeep.later(now, Some(refusal))),
+        }
+    }
+
+    /// The groups that the relay knows this device to be in. Those that it has lost come back to
+    /// it so.
+    pub(crate) fn groups_answered(&mut self, answer: Result<Answer, Refusal>, now: UnixMillis) {
+        match answer {
+            Ok(Answer::Groups(groups)) => {
+                self.upkeep.has_groups = true;
+                let unknown = groups.into_iter().filter(|group| !self.knows(group));
+                self.upkeep.rumours = unknown.take(MAX_GROUPS).collect();
+                if !self.upkeep.rumours.is_empty() {
+                    self.upkeep.rumours_at = Some(now.after(LETTERS_FIRST));
+                }
+            }
+            other => {
+                let at = self.upkeep.later(now, other.as_ref().err());
+                self.upkeep.inbox_at = Some(at);
+            }
+        }
+    }
+
+    /// A letter has come.
+    pub(crate) fn letter(
+        &mut self,
+        seq: Seq,
+        entry: &Blob,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let shared = &mut self.shared;
+        let Some(group) = shared.inbox.take(&mut shared.pen, seq, &entry.0) else { return };
+        self.upkeep.count_soon(now);
+        self.hear_of(group, now, rng);
+    }
+
+    /// Somebody speaks of a group: its log tells what this device has to do with it.
+    pub(crate) fn hear_of(&mut self, group: GroupId, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        if !self.knows(&group) {
+            if self.conversations.len() >= MAX_GROUPS.saturating_mul(2) {
+                return;
+            }
+            let (about, wish) = (About::Unknown, Wish::Told);
+            self.add(Card { about, group: Some(group), wish, inviter: None });
+        }
+        self.of_log(group, now, rng, Conversation::told);
+    }
+}
