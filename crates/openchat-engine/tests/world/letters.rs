@@ -289,7 +289,7 @@ fn accepting_while_the_relay_fails_waits() {
 }
 
 #[test]
-fn who_is_told_of_a_commit_that_is_not_shown_does_not_come_in() {
+fn k3_who_is_told_of_a_commit_that_is_not_shown_does_not_come_in() {
     let (mut world, all) = ops(271, &["alice", "bob"]);
     let carol = world.online_people(&["carol"])[0];
     // At the place of the admission's letter the log has a commit of alice's; bob has made none.
@@ -316,7 +316,7 @@ fn who_is_told_of_a_commit_that_is_not_shown_does_not_come_in() {
 }
 
 #[test]
-fn a_log_that_ends_before_the_commit_that_a_letter_tells_of_is_not_believed() {
+fn k3_a_log_that_ends_before_the_commit_that_a_letter_tells_of_is_not_believed() {
     let (mut world, all) = ops(272, &["alice", "bob"]);
     let carol = world.online_people(&["carol"])[0];
     let group = world.summary(all[0], "#ops").unwrap().group.unwrap();
