@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, args: GroupArgs) -> Result<Exit, Fault> {
         GroupCommand::New { name, open, invite, add } => new(name, open, invite, add),
         GroupCommand::Invite { place, people } => at(place.target, What::Invite(people.who)),
         GroupCommand::Add { place, people } => at(place.target, What::Add(people.who)),
-        GroupCommand::Join { place } => at(place.target, What::Join),
+        GroupCommand::Join { place } => at(place.target, What::Accept),
         GroupCommand::Decline { place } => at(place.target, What::Decline),
         GroupCommand::Leave { place } => at(place.target, What::Leave),
         GroupCommand::Kick { place, who } => at(place.target, What::Kick(who)),
@@ -87,7 +87,7 @@ fn report(context: &Context, what: Option<&What>, target: &str) -> Result<(), Fa
     } else if let Some(word) = what.and_then(What::done) {
         context.out.note(&format!("{target}: {word}"));
     }
-    if is_new || what == Some(&What::Join) {
+    if is_new || what == Some(&What::Accept) {
         let open = context.hints.command(&format!("join {}", quoted(target)));
         context.out.note(&format!("Next: {open}"));
     }

@@ -21,8 +21,16 @@ pub(crate) struct Wish {
 /// What is to happen there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
-    New { name: GroupName, kind: GroupKind, people: Vec<Name>, how: Bring },
+    New {
+        name: GroupName,
+        kind: GroupKind,
+        people: Vec<Name>,
+        how: Bring,
+    },
+    /// Take part, and begin an open group if there is none.
     Join,
+    /// Take part in what there is.
+    Accept,
     Decline,
     Leave,
     Rejoin,
@@ -30,7 +38,10 @@ pub(crate) enum What {
     Add(Vec<Name>),
     Kick(Name),
     Role(Name, Role),
-    Policy { join: Option<Joining>, invite: Option<Inviting> },
+    Policy {
+        join: Option<Joining>,
+        invite: Option<Inviting>,
+    },
     Names,
 }
 
@@ -48,6 +59,7 @@ impl What {
         match self {
             Self::New { .. } => Some("begun"),
             Self::Decline => Some("declined"),
+            Self::Leave => Some("you leave as soon as another member's device has seen it"),
             Self::Rejoin => Some("back with new keys"),
             _ => None,
         }
@@ -59,6 +71,7 @@ impl What {
         match self {
             Self::New { name, kind, people, how } => one(Order::New { name, kind, people, how }),
             Self::Join => vec![Ask::Open { order: first, target }],
+            Self::Accept => one(Order::Accept { target }),
             Self::Decline => one(Order::Decline { target }),
             Self::Leave => one(Order::Leave { target }),
             Self::Rejoin => one(Order::Rejoin { target }),

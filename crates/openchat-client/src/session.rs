@@ -254,7 +254,7 @@ impl Session {
     }
 
     fn ended(&self) -> bool {
-        let over = self.drain.is_over(self.is_done(), Instant::now());
+        let over = self.drain.is_over(self.is_done() && !self.engine.is_busy(), Instant::now());
         self.stopped || self.failed.is_some() || over
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backlog::Backlog,
     event::{AlarmCode, MemberView},
+    failure::about,
     history::History,
     inbox::Calls,
     invitations::NEVER,
@@ -291,7 +292,9 @@ impl Conversation {
     }
 
     pub(crate) fn alarm(&self, now: &mut Now<'_>, code: AlarmCode, message: &str, hint: &str) {
-        now.shared.pen.alarm(Some(self.target()), code, message, hint);
+        let target = self.target();
+        let hint = about(hint, &target);
+        now.shared.pen.alarm(Some(target), code, message, &hint);
     }
 
     /// An alarm after which nothing of this group can be believed: no reading, no sending.
@@ -376,6 +379,13 @@ impl Conversation {
         let beat = SignedHeartbeat::sign(&heartbeat, &now.shared.device.key).to_bytes();
         let request = Request::Heartbeat { log: *roster.group(), beat };
         self.ask(now.shared, Ask::Courtesy, request);
+    }
+
+    /// Whether a claim, or the removal of somebody who leaves, is due soon or on its way.
+    pub(crate) fn owes_commit(&self) -> bool {
+        let on_its_way = self.group.as_ref().is_some_and(|group| group.pending().is_some());
+        let due = self.timers.claim_at.is_some() || self.next_leave().is_some();
+        self.stage == Stage::Live && (due || on_its_way)
     }
 
     /// Whether it is no more than an order, which goes with the process: what is left of it would

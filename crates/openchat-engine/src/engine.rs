@@ -107,6 +107,13 @@ impl Engine {
         self.upkeep.is_settled()
     }
 
+    /// Whether this device is about to commit by itself what others wait for: to set its own leaf,
+    /// or to let somebody go. Whoever ends before leaves that undone.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.shared.online && self.conversations.values().any(Conversation::owes_commit)
+    }
+
     /// All conversations, in the order in which this device came to know them.
     pub fn conversations(&self) -> impl Iterator<Item = Summary> {
         self.conversations.values().map(|conversation| self.summary(conversation))

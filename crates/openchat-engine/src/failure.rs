@@ -38,6 +38,12 @@ pub(crate) struct Failure {
     hint: String,
 }
 
+/// A hint with the conversation in the place of `TARGET`: it is pasted as it is, and the shell takes
+/// an unquoted `#` for a comment.
+pub(crate) fn about(hint: &str, target: &str) -> String {
+    hint.replace("TARGET", &format!("'{target}'"))
+}
+
 impl Failure {
     pub(crate) fn new(
         code: &'static str,
@@ -54,6 +60,7 @@ impl Failure {
         target: Option<String>,
     ) -> Event {
         let Self { code, message, hint } = self;
+        let hint = target.as_deref().map_or_else(|| hint.clone(), |target| about(&hint, target));
         Event::Failed { order, id, target, code, message, hint }
     }
 
@@ -64,12 +71,16 @@ impl Failure {
 
     pub(crate) fn admins_only() -> Self {
         let message = "only an admin of this group may do that";
-        Self::new(code::ADMINS_ONLY, message, "'openchat group show' names the admins: ask one.")
+        Self::new(
+            code::ADMINS_ONLY,
+            message,
+            "Ask an admin; who is one: openchat group show TARGET",
+        )
     }
 
     pub(crate) fn last_admin(who: &Name) -> Self {
         let message = format!("{who} is the only admin, and a group always has one");
-        let hint = "Make somebody else an admin first: 'openchat group role TARGET NAME admin'.";
+        let hint = "Make somebody else an admin first: openchat group role TARGET NAME admin";
         Self::new(code::LAST_ADMIN, message, hint)
     }
 
@@ -86,7 +97,7 @@ impl Failure {
 
     pub(crate) fn not_there(who: &Name) -> Self {
         let message = format!("{who} is not a member of this group");
-        Self::new(code::NOT_MEMBER, message, "'openchat group show' lists its members.")
+        Self::new(code::NOT_MEMBER, message, "Who is: openchat group show TARGET")
     }
 
     pub(crate) fn not_member() -> Self {
@@ -137,7 +148,7 @@ impl Failure {
         Self::new(
             code::REFUSED,
             message,
-            "Nothing was changed. 'openchat group show' tells how it is.",
+            "Nothing was changed. How it is: openchat group show TARGET",
         )
     }
 
@@ -151,12 +162,12 @@ impl Failure {
 
     pub(crate) fn myself() -> Self {
         let message = "nobody does that to themselves";
-        Self::new(code::MYSELF, message, "To go, use 'openchat group leave'.")
+        Self::new(code::MYSELF, message, "To go: openchat group leave TARGET")
     }
 
     pub(crate) fn name_taken() -> Self {
         let message = "there is a group of that name already";
-        Self::new(code::NAME_TAKEN, message, "Join it, or take another name.")
+        Self::new(code::NAME_TAKEN, message, "Take another name, or join it: openchat join TARGET")
     }
 
     pub(crate) fn not_invited() -> Self {
@@ -181,7 +192,9 @@ impl Failure {
 
     pub(crate) fn unknown() -> Self {
         let message = "there is no such conversation on this device";
-        Self::new(code::UNKNOWN, message, "'openchat group list' shows those there are.")
+        let hint = "openchat group list shows those there are; to join an open group, or begin \
+            one: openchat join TARGET";
+        Self::new(code::UNKNOWN, message, hint)
     }
 
     pub(crate) fn ambiguous() -> Self {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const ANOTHER_COPY: &str = "If another copy of this profile is running, stop it: two \
-     can't share one key. Then run 'openchat group rejoin'.";
+     can't share one key. Then run: openchat group rejoin TARGET";
 
 impl Conversation {
     /// Goes on from whatever is stored, on a new connection.

@@ -55,7 +55,7 @@ pub(crate) enum GroupCommand {
         #[command(flatten)]
         people: People,
     },
-    /// Accept an invitation, or take a seat in an open group
+    /// Accept an invitation, or come back to a group that you have left
     Join {
         #[command(flatten)]
         place: Place,

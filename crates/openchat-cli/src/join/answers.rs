@@ -104,7 +104,7 @@ mod tests {
         let mut answers = Answers::default();
         let one = answers.expect(&What::Decline, reference("a"));
         let three = answers.expect(&people(3), reference("b"));
-        let none = answers.expect(&What::Leave, None);
+        let none = answers.expect(&What::Names, None);
         assert_eq!((one, three, none), (2, 3, 6));
         assert_eq!(answers.done(5), None);
         assert_eq!(answers.done(one), Some((reference("a"), Some("declined"))));
