@@ -2,15 +2,15 @@
 
 use crate::{
     SqliteReader,
-    convert::{failed, integer, number},
+    convert::{failed, number},
+    read,
     store::kind,
 };
 use openchat_relay::{
     StoreError,
     store::{Record, Recorded, Table},
 };
-use openchat_wire::UnixMillis;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,10 +53,7 @@ impl SqliteReader {
     /// # Errors
     /// As SQLite fails.
     pub fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        const RECORD: &str = "SELECT value FROM records WHERE kind = ?1 AND key = ?2";
-        let mut statement = self.0.prepare_cached(RECORD).map_err(failed)?;
-        let found = statement.query_row(params![kind(table), key], |row| row.get(0));
-        found.optional().map_err(failed)
+        read::record(&self.0, table, key)
     }
 
     /// At most `max` entries of the transparency log from `index` on.
@@ -64,18 +61,7 @@ impl SqliteReader {
     /// # Errors
     /// As SQLite fails.
     pub fn recorded(&self, index: u64, max: usize) -> Result<Vec<Recorded>, StoreError> {
-        const RECORDED: &str =
-            "SELECT time, entry FROM transparency WHERE place >= ?1 ORDER BY place LIMIT ?2";
-        let mut statement = self.0.prepare_cached(RECORDED).map_err(failed)?;
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let rows = statement
-            .query_map(params![integer(index), max], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(failed)?;
-        rows.map(|row| {
-            let (time, entry) = row.map_err(failed)?;
-            Ok(Recorded { time: UnixMillis(number(time)?), entry })
-        })
-        .collect()
+        read::recorded(&self.0, index, max)
     }
 
     /// How much there is. Takes no longer for a large database: rows are numbered as they come.
@@ -99,6 +85,7 @@ mod tests {
     use super::*;
     use crate::SqliteStore;
     use openchat_relay::Store as _;
+    use openchat_wire::UnixMillis;
 
     #[test]
     fn records_come_in_pages() {

@@ -3,13 +3,14 @@
 use crate::{
     connection,
     convert::{failed, integer, number},
+    store::kind,
 };
 use openchat_relay::{
     Limit, Page, StoreError,
-    store::{PageBuilder, Which},
+    store::{PageBuilder, Recorded, Table, Which},
 };
-use openchat_wire::{GroupId, Seq};
-use rusqlite::{Connection, params};
+use openchat_wire::{GroupId, Seq, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::Path;
 
 /// A connection of its own that sees what is flushed and can't write. It may be moved to another
@@ -67,4 +68,36 @@ pub(crate) fn read(
         }
     }
     Ok(page.finish())
+}
+
+/// The record of a table under a key.
+pub(crate) fn record(
+    connection: &Connection,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    const RECORD: &str = "SELECT value FROM records WHERE kind = ?1 AND key = ?2";
+    let mut statement = connection.prepare_cached(RECORD).map_err(failed)?;
+    let found = statement.query_row(params![kind(table), key], |row| row.get(0));
+    found.optional().map_err(failed)
+}
+
+/// At most `max` entries of the transparency log from `index` on.
+pub(crate) fn recorded(
+    connection: &Connection,
+    index: u64,
+    max: usize,
+) -> Result<Vec<Recorded>, StoreError> {
+    const RECORDED: &str =
+        "SELECT time, entry FROM transparency WHERE place >= ?1 ORDER BY place LIMIT ?2";
+    let mut statement = connection.prepare_cached(RECORDED).map_err(failed)?;
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![integer(index), max], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed)?;
+    rows.map(|row| {
+        let (time, entry) = row.map_err(failed)?;
+        Ok(Recorded { time: UnixMillis(number(time)?), entry })
+    })
+    .collect()
 }

@@ -3,7 +3,7 @@
 use crate::{
     SqliteReader, connection,
     convert::{failed, failed_or_conflict, integer, number},
-    read::read,
+    read,
 };
 use openchat_relay::{
     Limit, Page, Store, StoreError,
@@ -168,7 +168,7 @@ impl Store for SqliteStore {
         which: Which,
         limit: Limit,
     ) -> Result<Page, StoreError> {
-        read(&self.connection, log, after, which, limit)
+        read::read(&self.connection, log, after, which, limit)
     }
 
     fn record(&mut self, index: u64, time: UnixMillis, entry: &[u8]) -> Result<(), StoreError> {
@@ -181,25 +181,11 @@ impl Store for SqliteStore {
     }
 
     fn recorded(&self, index: u64, max: usize) -> Result<Vec<Recorded>, StoreError> {
-        const RECORDED: &str =
-            "SELECT time, entry FROM transparency WHERE place >= ?1 ORDER BY place LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(RECORDED).map_err(failed)?;
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let rows = statement
-            .query_map(params![integer(index), max], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(failed)?;
-        rows.map(|row| {
-            let (time, entry) = row.map_err(failed)?;
-            Ok(Recorded { time: UnixMillis(number(time)?), entry })
-        })
-        .collect()
+        read::recorded(&self.connection, index, max)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        const GET: &str = "SELECT value FROM records WHERE kind = ?1 AND key = ?2";
-        let mut statement = self.connection.prepare_cached(GET).map_err(failed)?;
-        let value = statement.query_row(params![kind(table), key], |row| row.get(0));
-        value.optional().map_err(failed)
+        read::record(&self.connection, table, key)
     }
 
     fn put(
