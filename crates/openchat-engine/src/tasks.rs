@@ -133,7 +133,7 @@ fn outlook_of(prospect: &Prospect, roster: &Roster, me: &Fingerprint, is_direct:
         return Outlook::Hopeless(Failure::direct());
     }
     let is_admin = roster.seat(me).is_some_and(|seat| seat.role == Role::Admin);
-    if is_denied(roster, &key, name) && !is_admin {
+    if roster.is_denied(&key, name) && !is_admin {
         return Outlook::Hopeless(Failure::denied(name));
     }
     if roster.may_invite(me) { Outlook::Open } else { Outlook::Hopeless(Failure::admins_only()) }
@@ -141,10 +141,6 @@ fn outlook_of(prospect: &Prospect, roster: &Roster, me: &Fingerprint, is_direct:
 
 fn admitted(roster: &Roster, name: &Name) -> Option<Fingerprint> {
     roster.all_admitted().find(|admitted| admitted.name == *name).map(|it| it.fingerprint)
-}
-
-fn is_denied(roster: &Roster, key: &Fingerprint, name: &Name) -> bool {
-    roster.all_denied().any(|it| it.fingerprint == *key || it.name.as_ref() == Some(name))
 }
 
 fn seated_or_admitted(roster: &Roster, name: &Name) -> Option<Fingerprint> {

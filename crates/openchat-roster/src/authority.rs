@@ -231,7 +231,7 @@ impl Draw<'_> {
     /// C5 and C6 of an add and an admit.
     fn check_inviting(&self, who: &Fingerprint, name: &Name) -> Result<(), CommitFault> {
         let creates = self.roster.policy().is_none();
-        let denied = self.roster.lists().is_denied(who, name);
+        let denied = self.roster.is_denied(who, name);
         if !(creates || self.roster.may_invite(&self.author)) || (denied && !self.is_admin()) {
             return Err(CommitFault::Authority);
         }
@@ -319,7 +319,7 @@ impl Roster {
     #[must_use]
     pub fn may_join(&self, who: &Fingerprint, name: &Name) -> bool {
         let Some(policy) = self.policy() else { return false };
-        if self.seat(who).is_some() || self.lists().is_denied(who, name) {
+        if self.seat(who).is_some() || self.is_denied(who, name) {
             return false;
         }
         match policy.rules.join {

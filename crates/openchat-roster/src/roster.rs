@@ -264,6 +264,12 @@ impl Roster {
         self.lists.denied.iter()
     }
 
+    /// Whether somebody may not come in, by key or by name.
+    #[must_use]
+    pub fn is_denied(&self, who: &Fingerprint, name: &Name) -> bool {
+        self.lists.is_denied(who, name)
+    }
+
     pub(crate) const fn lists(&self) -> &Lists {
         &self.lists
     }
