@@ -15,5 +15,6 @@ mod messages;
 mod mutants;
 mod notices;
 mod operations;
+mod removals;
 mod scribe;
 mod trees;

@@ -3,19 +3,19 @@
 
 use openchat_pki::{Entry, MerkleLog};
 use openchat_roster::{
-    Claim, CommitFault, HeadRef, Inviting, Joining, Leave, LeaveEntry, LeaveFault, Naming,
-    Operation, Policy, PrekeyFault, PrekeyKind, Reason, Revocation, Role, Rules, SignedPrekey,
+    Claim, CommitFault, HeadRef, Inviting, Joining, Leave, LeaveEntry, Naming, Operation, Policy,
+    PrekeyFault, PrekeyKind, Reason, Revocation, Role, Rules, SignedPrekey,
 };
-use openchat_wire::{Blob, Digest, Epoch, GroupId, Slot};
+use openchat_wire::{Blob, Digest, Epoch, Slot};
 
 use crate::scribe::{Act, Scribe};
 
-fn closed() -> Policy {
+pub(crate) fn closed() -> Policy {
     Policy::closed(&Naming { name: "ops".parse().unwrap(), salt: Digest([1; 32]) })
 }
 
 /// A closed group: person 0 is its admin, 1 and 2 were admitted and joined, 3 to 5 are outside.
-fn stage() -> Scribe {
+pub(crate) fn stage() -> Scribe {
     let mut scribe = Scribe::new(1, 5);
     let admits = sorted(vec![scribe.admit(1), scribe.admit(2)]);
     scribe.create(closed(), admits);
@@ -24,12 +24,12 @@ fn stage() -> Scribe {
     scribe
 }
 
-fn sorted(mut operations: Vec<Operation>) -> Vec<Operation> {
+pub(crate) fn sorted(mut operations: Vec<Operation>) -> Vec<Operation> {
     operations.sort_by_key(|operation| (operation.index(), operation.about().copied()));
     operations
 }
 
-fn leave(scribe: &Scribe, who: usize, since: u64) -> LeaveEntry {
+pub(crate) fn leave(scribe: &Scribe, who: usize, since: u64) -> LeaveEntry {
     let seat = scribe.roster.seat(&scribe.fingerprint(who));
     let leave = Leave {
         author: scribe.fingerprint(who),
@@ -40,19 +40,19 @@ fn leave(scribe: &Scribe, who: usize, since: u64) -> LeaveEntry {
     LeaveEntry::sign(&leave, &scribe.people[who].key)
 }
 
-fn left(scribe: &Scribe, who: usize, entry: LeaveEntry) -> Operation {
+pub(crate) fn left(scribe: &Scribe, who: usize, entry: LeaveEntry) -> Operation {
     Operation::Remove { member: scribe.fingerprint(who), reason: Reason::Left(entry) }
 }
 
-fn claim(scribe: &Scribe, who: usize) -> Claim {
+pub(crate) fn claim(scribe: &Scribe, who: usize) -> Claim {
     scribe.roster.seat(&scribe.fingerprint(who)).unwrap().claim
 }
 
-fn role(scribe: &Scribe, who: usize) -> Role {
+pub(crate) fn role(scribe: &Scribe, who: usize) -> Role {
     scribe.roster.seat(&scribe.fingerprint(who)).unwrap().role
 }
 
-fn is_seated(scribe: &Scribe, who: usize) -> bool {
+pub(crate) fn is_seated(scribe: &Scribe, who: usize) -> bool {
     scribe.roster.seat(&scribe.fingerprint(who)).is_some()
 }
 
@@ -257,57 +257,6 @@ fn c6_people_are_where_they_should_be() {
 }
 
 #[test]
-fn removing_changes_what_the_removed_knew() {
-    let mut scribe = stage();
-    let add = scribe.add(3);
-    scribe.does(2, vec![add]);
-    // 2 owns its leaf and 3's; the remover renews both and its own, and owns them.
-    assert_eq!(scribe.changed(0, vec![scribe.evict(2)]), [0, 2, 3]);
-    assert!(scribe.roster.tree().leaf(Slot(2)).unwrap().seat.is_none(), "vacant");
-    let Claim::Unclaimed(unclaimed) = claim(&scribe, 3) else { panic!("claimed") };
-    assert_eq!(unclaimed.adder, scribe.fingerprint(2));
-    let owned: Vec<Slot> = scribe.roster.owned(&scribe.fingerprint(0)).collect();
-    assert_eq!(owned, [Slot(0), Slot(2), Slot(3)]);
-    // Who owns a vacant leaf renews it; the next newcomer takes it.
-    assert_eq!(scribe.changed(0, vec![Operation::Update]), [0, 2, 3]);
-    let add = scribe.add(4);
-    assert_eq!(scribe.changed(1, vec![add]), [2]);
-    assert_eq!(scribe.changed(0, vec![Operation::Update]), [0, 3]);
-}
-
-#[test]
-fn a_vacant_slot_is_taken_in_the_commit_that_vacates_it() {
-    let mut scribe = stage();
-    let add = scribe.add(3);
-    assert_eq!(scribe.changed(0, vec![scribe.evict(1), add]), [0, 1]);
-    assert_eq!(scribe.roster.seat(&scribe.fingerprint(3)).unwrap().slot, Slot(1));
-}
-
-#[test]
-fn what_has_no_member_beside_the_author_is_pruned() {
-    let mut scribe = Scribe::new(8, 1);
-    let evictions = sorted((4..8).map(|who| scribe.evict(who)).collect());
-    assert_eq!(scribe.changed(0, evictions), [0], "pruned leaves are not listed");
-    assert_eq!(scribe.roster.tree().height(), 2, "the empty half is dropped");
-    assert_eq!(scribe.roster.tree().lowest_free(), Slot(4));
-    let evictions = sorted(vec![scribe.evict(0), scribe.evict(1)]);
-    // Not an admin any more? The creator was the only one, so nobody else may do this.
-    assert_eq!(scribe.fault(2, evictions), CommitFault::Authority);
-    scribe.does(2, vec![left(&scribe, 0, leave(&scribe, 0, 1))]);
-    assert_eq!(role(&scribe, 1), Role::Admin, "the longest seated follows");
-    // 2's path has 0 and 1 beside it: there is a member left, so 0's leaf stays, vacant.
-    assert!(scribe.roster.tree().leaf(Slot(0)).unwrap().seat.is_none());
-    scribe.does(3, vec![left(&scribe, 1, leave(&scribe, 1, 2))]);
-    assert!(
-        scribe.roster.tree().leaf(Slot(0)).is_none()
-            && scribe.roster.tree().leaf(Slot(1)).is_none()
-    );
-    assert_eq!(scribe.roster.tree().members(), 2);
-    scribe.act(8, Act::Join);
-    assert_eq!(scribe.roster.seat(&scribe.fingerprint(8)).unwrap().slot, Slot(0));
-}
-
-#[test]
 fn the_longest_seated_claimed_member_becomes_admin() {
     let mut scribe = Scribe::new(1, 3);
     let add = scribe.add(1);
@@ -343,59 +292,8 @@ fn c16_a_prekey_is_its_owners() {
     scribe.does(0, vec![Operation::Add { entrant: scribe.entrant(3), prekey: honest }]);
 }
 
-#[test]
-fn c17_a_leave_request_is_for_one_seat() {
-    let mut scribe = stage();
-    let honest = leave(&scribe, 1, 2);
-    let other_group = {
-        let view = Leave { group: GroupId([1; 32]), ..honest.view().unwrap() };
-        LeaveEntry::sign(&view, &scribe.people[1].key)
-    };
-    let with_key = {
-        let view = Leave { key: Some(*scribe.people[1].key.public()), ..honest.view().unwrap() };
-        LeaveEntry::sign(&view, &scribe.people[1].key)
-    };
-    let by_another = LeaveEntry::sign(&honest.view().unwrap(), &scribe.people[2].key);
-    for (entry, fault) in [
-        (leave(&scribe, 1, 3), LeaveFault::Seat),
-        (leave(&scribe, 2, 3), LeaveFault::Encoding),
-        (leave(&scribe, 4, 3), LeaveFault::Seat),
-        (other_group, LeaveFault::Encoding),
-        (with_key, LeaveFault::Seat),
-        (by_another, LeaveFault::Signature),
-    ] {
-        let fault = CommitFault::Leave(fault);
-        assert_eq!(scribe.fault(2, vec![left(&scribe, 1, entry)]), fault);
-    }
-    assert!(scribe.roster.check_leave(&honest).is_ok());
-    scribe.does(2, vec![left(&scribe, 1, honest.clone())]);
-    assert_eq!(scribe.roster.all_denied().count(), 0, "who leaves may come again");
-    scribe.does(0, vec![scribe.admit(1)]);
-    scribe.act(1, Act::Join);
-    let replayed = scribe.fault(2, vec![left(&scribe, 1, honest)]);
-    assert_eq!(replayed, CommitFault::Leave(LeaveFault::Seat), "the old request is void");
-}
-
-#[test]
-fn c17_the_admitted_may_decline() {
-    let mut scribe = stage();
-    scribe.does(0, vec![scribe.admit(3)]);
-    let no = leave(&scribe, 3, scribe.roster.epoch().0);
-    assert!(scribe.roster.check_leave(&no).is_ok());
-    let foreign_key = {
-        let view = Leave { key: Some(*scribe.people[4].key.public()), ..no.view().unwrap() };
-        LeaveEntry::sign(&view, &scribe.people[4].key)
-    };
-    let fault = scribe.fault(1, vec![left(&scribe, 3, foreign_key)]);
-    assert_eq!(fault, CommitFault::Leave(LeaveFault::Seat));
-    scribe.does(1, vec![left(&scribe, 3, no)]);
-    assert_eq!(scribe.roster.all_admitted().count(), 0);
-    let join = scribe.join(3);
-    assert_eq!(scribe.fault(3, vec![join]), CommitFault::Authority);
-}
-
 /// A log that revokes somebody's key first of all, under the head that all commits name from here.
-fn revocation(scribe: &mut Scribe, who: usize) -> Revocation {
+pub(crate) fn revocation(scribe: &mut Scribe, who: usize) -> Revocation {
     let fingerprint = scribe.fingerprint(who);
     let entry = Entry::Revoke { name: scribe.people[who].name.clone(), fingerprint }.encode();
     let mut all = vec![entry.clone()];
@@ -405,60 +303,8 @@ fn revocation(scribe: &mut Scribe, who: usize) -> Revocation {
     Revocation { entry: Blob(entry), inclusion: log.prove(0).unwrap() }
 }
 
-fn revoked(scribe: &Scribe, who: usize, proof: Revocation) -> Operation {
+pub(crate) fn revoked(scribe: &Scribe, who: usize, proof: Revocation) -> Operation {
     Operation::Remove { member: scribe.fingerprint(who), reason: Reason::Revoked(proof) }
-}
-
-#[test]
-fn c18_a_revocation_is_proved() {
-    let mut scribe = stage();
-    let proof = revocation(&mut scribe, 1);
-    let mut elsewhere = proof.clone();
-    elsewhere.inclusion.index = 1;
-    let mut cut = proof.clone();
-    cut.inclusion.path.pop();
-    let edited = Revocation {
-        entry: Blob(
-            Entry::Revoke { name: "x".parse().unwrap(), fingerprint: scribe.fingerprint(1) }
-                .encode(),
-        ),
-        ..proof.clone()
-    };
-    for wrong in [elsewhere, cut, edited] {
-        assert_eq!(scribe.fault(2, vec![revoked(&scribe, 1, wrong)]), CommitFault::Revocation);
-    }
-    let another = scribe.fault(2, vec![revoked(&scribe, 0, proof.clone())]);
-    assert_eq!(another, CommitFault::Revocation, "of another key");
-    scribe.does(2, vec![revoked(&scribe, 1, proof)]);
-    assert!(scribe.roster.all_denied().any(|it| it.name.is_none()), "the key, not the name");
-}
-
-#[test]
-fn a_new_key_takes_the_place_of_its_revoked_one() {
-    let mut scribe = Scribe::new(3, 2);
-    let add = scribe.add(4);
-    scribe.does(1, vec![add]);
-    scribe.people[3].name = scribe.people[1].name.clone();
-    let join = scribe.join(3);
-    assert_eq!(scribe.fault(3, vec![join.clone()]), CommitFault::Identity, "the name is seated");
-    let proof = revocation(&mut scribe, 1);
-    let Operation::Join { entrant, wrap, ephemeral, .. } = join else { unreachable!() };
-    let replacing = |replaces| {
-        let (entrant, wrap) = (entrant.clone(), wrap);
-        vec![Operation::Join { entrant, wrap, ephemeral, replaces }]
-    };
-    let mut wrong = proof.clone();
-    wrong.inclusion.index = 3;
-    assert_eq!(scribe.fault(3, replacing(Some(wrong))), CommitFault::Revocation);
-    // The old seat's slot, and the leaf that the revoked key had set.
-    assert_eq!(scribe.changed(3, replacing(Some(proof.clone()))), [1, 3]);
-    assert!(!is_seated(&scribe, 1) && is_seated(&scribe, 3));
-    let join = scribe.join(1);
-    assert_eq!(scribe.fault(1, vec![join]), CommitFault::Authority, "the old key is denied");
-    let needless = scribe.join(2);
-    let Operation::Join { entrant, wrap, ephemeral, .. } = needless else { unreachable!() };
-    let needless = Operation::Join { entrant, wrap, ephemeral, replaces: Some(proof) };
-    assert_eq!(scribe.fault(2, vec![needless]), CommitFault::Authority);
 }
 
 #[test]
@@ -555,27 +401,4 @@ fn c8_leaves_and_the_ephemeral_key() {
     needless.ephemeral = Some(scribe.fresh());
     let entry = scribe.signed(0, &needless);
     assert_eq!(scribe.roster.check(&entry).unwrap_err(), CommitFault::Leaves);
-}
-
-#[test]
-fn a_removal_ends_the_window() {
-    let mut scribe = stage();
-    let header = |scribe: &Scribe| openchat_roster::MessageHeader {
-        epoch: scribe.roster.epoch(),
-        confirmed: openchat_roster::MessageHeader::prefix(scribe.roster.confirmed()),
-        slot: Slot(0),
-        generation: openchat_wire::Generation(0),
-        id: openchat_wire::MessageId([0; 16]),
-    };
-    let before = header(&scribe);
-    scribe.does(0, vec![scribe.admit(3)]);
-    let who = scribe.fingerprint(0);
-    assert_eq!(scribe.roster.check_message(&before, &who), Ok(()));
-    scribe.does(0, vec![scribe.evict(3)]);
-    assert_eq!(scribe.roster.check_message(&before, &who), Ok(()), "only an admission was struck");
-    scribe.does(0, vec![scribe.evict(1)]);
-    let stale = Err(openchat_roster::MessageFault::Stale);
-    assert_eq!(scribe.roster.check_message(&before, &who), stale);
-    assert_eq!(scribe.roster.oldest_epoch(), Some(scribe.roster.epoch()));
-    assert_eq!(scribe.roster.check_message(&header(&scribe), &who), Ok(()));
 }
