@@ -8,6 +8,7 @@
     reason = "a test that can't go on fails"
 )]
 
+mod acts;
 mod answers;
 mod bounds;
 mod clocks;

@@ -7,15 +7,13 @@ use crate::{
     random::TestRng,
     server::Server,
 };
-use openchat_engine::{AlarmCode, Command, Event, Input, Order, Summary, Target};
-use openchat_relay::Outcome;
-use openchat_relay::Publish;
+use openchat_engine::{AlarmCode, Command, Event, Input, Target};
+use openchat_relay::{Outcome, Publish};
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
     relay::{Answer, Request, SignedReceipt, ToClient, ToServer},
 };
-use rand_core::Rng;
 use std::collections::BTreeMap;
 
 /// When worlds begin: 2026-07-01.
@@ -183,103 +181,6 @@ impl World {
         all.filter(|who| self.person(*who).connection.is_some()).collect()
     }
 
-    /// Writes a text in `#general`.
-    pub(crate) fn say(&mut self, who: Who, text: &str) -> MessageId {
-        let mut id = MessageId([0; 16]);
-        self.rng.fill_bytes(&mut id.0);
-        self.say_as(who, id, text);
-        id
-    }
-
-    pub(crate) fn say_as(&mut self, who: Who, id: MessageId, text: &str) {
-        let (target, text) = (Target::Group(general()), text.to_owned());
-        self.input(who, Input::Command(Command::Send { target, id, text }));
-    }
-
-    /// Writes a text somewhere.
-    pub(crate) fn tell(&mut self, who: Who, target: &str, text: &str) -> MessageId {
-        let mut id = MessageId([0; 16]);
-        self.rng.fill_bytes(&mut id.0);
-        self.tell_as(who, target, id, text);
-        id
-    }
-
-    pub(crate) fn tell_as(&mut self, who: Who, target: &str, id: MessageId, text: &str) {
-        let (target, text) = (target.parse().unwrap(), text.to_owned());
-        self.input(who, Input::Command(Command::Send { target, id, text }));
-    }
-
-    /// Takes part somewhere.
-    pub(crate) fn open(&mut self, who: Who, target: &str) {
-        let target = target.parse().unwrap();
-        self.input(who, Input::Command(Command::Open { target }));
-    }
-
-    /// Gives an order, whose number it returns.
-    pub(crate) fn order(&mut self, who: Who, what: Order) -> u64 {
-        let order = self.next();
-        self.input(who, Input::Command(Command::Order { order, what }));
-        order
-    }
-
-    /// Gives an order and waits until it is done; returns how the conversation is written.
-    pub(crate) fn done(&mut self, who: Who, what: Order) -> String {
-        let note = format!("{what:?}");
-        let order = self.order(who, what);
-        let done = self.run_until(MINUTE, |world| world.outcome(who, order).is_some());
-        assert!(done, "{note}: {:?}", self.person(who).events);
-        self.outcome(who, order).unwrap().unwrap_or_else(|code| panic!("{note}: {code}"))
-    }
-
-    /// Gives an order that fails; returns the failure's code.
-    pub(crate) fn fails(&mut self, who: Who, what: Order) -> String {
-        let order = self.order(who, what);
-        let over = self.run_until(MINUTE, |world| world.outcome(who, order).is_some());
-        assert!(over, "{:?}", self.person(who).events);
-        self.outcome(who, order).unwrap().unwrap_err()
-    }
-
-    /// What came of an order.
-    pub(crate) fn outcome(&self, who: Who, number: u64) -> Option<Result<String, String>> {
-        self.person(who).events.iter().find_map(|event| match event {
-            Event::Done { order, target } if *order == number => Some(Ok(target.clone())),
-            Event::Failed { order: Some(order), code, .. } if *order == number => {
-                Some(Err((*code).to_owned()))
-            }
-            _ => None,
-        })
-    }
-
-    /// Loads the vault and connects.
-    pub(crate) fn wake(&mut self, who: Who) {
-        self.person_mut(who).load();
-        self.connect(who);
-    }
-
-    /// Enrolls people, has them leave their prekeys, and leaves them online.
-    pub(crate) fn online_people(&mut self, names: &[&str]) -> Vec<Who> {
-        let all: Vec<Who> = names.iter().map(|name| self.enroll(name)).collect();
-        for who in &all {
-            self.wake(*who);
-        }
-        self.run(SECOND);
-        all
-    }
-
-    pub(crate) fn summary(&self, who: Who, target: &str) -> Option<Summary> {
-        let target: Target = target.parse().unwrap();
-        self.person(who).engine.as_ref()?.conversations().find(|it| it.target == target)
-    }
-
-    /// Who is in, by what a device knows.
-    pub(crate) fn members(&self, who: Who, target: &str) -> Vec<String> {
-        let summary = self.summary(who, target);
-        let members = summary.into_iter().flat_map(|summary| summary.members);
-        let mut members: Vec<String> = members.map(|member| member.name.to_string()).collect();
-        members.sort();
-        members
-    }
-
     /// Hands something to an engine and does what it wants.
     pub(crate) fn input(&mut self, who: Who, input: Input) {
         let person = &mut self.people[who.0];
@@ -401,7 +302,7 @@ impl World {
         engine.conversations().next().map_or(0, |summary| summary.epoch.0)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.counter += 1;
         self.counter
     }
