@@ -421,7 +421,7 @@ impl Session {
     }
 
     fn added(&self, target: String) -> Option<Report> {
-        let summary = self.find(&target.parse().ok()?)?;
+        let summary = self.engine.conversation(&target.parse().ok()?)?;
         let by = summary.inviter.filter(|_| summary.kind != ConversationKind::Direct)?;
         Some(Report::Event(Event::Member {
             target,
@@ -435,7 +435,7 @@ impl Session {
 
     /// Tells who is in, if it was read to its end.
     fn tell_ready(&mut self, target: &Target) {
-        if let Some(Summary { target, epoch, members, .. }) = self.find(target) {
+        if let Some(Summary { target, epoch, members, .. }) = self.engine.conversation(target) {
             let target = target.to_string();
             if self.live.contains(&target) {
                 self.reports.push(Report::Event(Event::Ready { target, epoch, members }));
@@ -449,7 +449,7 @@ impl Session {
         target: &Target,
         front: &mut impl Front,
     ) -> Result<(), SessionError> {
-        let found = self.find(target);
+        let found = self.engine.conversation(target);
         let called = found.as_ref().map_or(target, |summary| &summary.target).to_string();
         if self.reading == Reading::Nothing {
             self.reading = Reading::Opened;

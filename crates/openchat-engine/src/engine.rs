@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use openchat_crypto::CryptoRng;
 use openchat_group::Group;
-use openchat_roster::{Roster, inbox};
+use openchat_roster::Roster;
 use openchat_wire::{
     Epoch, GroupId, UnixMillis,
     limits::PING_INTERVAL,
@@ -94,12 +94,6 @@ impl Engine {
         self.conversations.values().map(|conversation| conversation.outbox.len()).sum()
     }
 
-    /// Whether an alarm has stopped a conversation for good.
-    #[must_use]
-    pub fn is_halted(&self) -> bool {
-        self.conversations.values().any(|conversation| conversation.stage == Stage::Halted)
-    }
-
     /// Whether this device can be added while it is away, and knows of all its groups: on this
     /// connection its prekeys were found or left with the relay, and its inbox was read.
     #[must_use]
@@ -117,6 +111,23 @@ impl Engine {
     /// All conversations, in the order in which this device came to know them.
     pub fn conversations(&self) -> impl Iterator<Item = Summary> {
         self.conversations.values().map(|conversation| self.summary(conversation))
+    }
+
+    /// The conversation that is meant, if it is known.
+    #[must_use]
+    pub fn conversation(&self, target: &Target) -> Option<Summary> {
+        self.meant(target).map(|conversation| self.summary(conversation))
+    }
+
+    /// Whether there is such a conversation.
+    #[must_use]
+    pub fn knows_target(&self, target: &Target) -> bool {
+        self.meant(target).is_some()
+    }
+
+    fn meant(&self, target: &Target) -> Option<&Conversation> {
+        let mut all = self.conversations.values();
+        all.find(|conversation| target.means(&conversation.label, conversation.id().as_ref()))
     }
 
     fn summary(&self, conversation: &Conversation) -> Summary {
@@ -203,7 +214,7 @@ impl Engine {
         self.ping_at = self.ping_at.map(|_| time.after(PING_INTERVAL));
         match frame {
             ToClient::Answer { id, answer } => self.answer(id, answer, time, rng),
-            ToClient::Entry { log, seq, entry } if log == inbox(&self.shared.me) => {
+            ToClient::Entry { log, seq, entry } if log == self.shared.inbox_log => {
                 self.letter(seq, &entry, time, rng);
             }
             ToClient::Entry { log, seq, entry } => {

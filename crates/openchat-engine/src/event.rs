@@ -124,6 +124,25 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// The conversation that it is about; a new group has none yet.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        Some(match self {
+            Self::New { .. } => return None,
+            Self::Invite { target, .. }
+            | Self::Add { target, .. }
+            | Self::Accept { target }
+            | Self::Decline { target }
+            | Self::Leave { target }
+            | Self::Kick { target, .. }
+            | Self::Role { target, .. }
+            | Self::Rules { target, .. }
+            | Self::Rejoin { target } => target,
+        })
+    }
+}
+
 /// Who may know of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupKind {

@@ -22,6 +22,7 @@ mod conversation;
 mod engine;
 mod event;
 mod failure;
+mod finding;
 mod history;
 mod inbox;
 mod invitations;

@@ -63,7 +63,7 @@ impl Engine {
         if let Order::New { name, kind, people, how } = what {
             return self.begin(order, (name, kind), (people, how), time, rng);
         }
-        let target = target_of(&what).cloned();
+        let target = what.target().cloned();
         let Some(target) = target else { return };
         match self.find(&target) {
             Ok(Some(local)) => {
@@ -164,21 +164,6 @@ impl Engine {
     ) {
         self.shared.pen.event(failure.event(order, id, Some(target.to_string())));
     }
-}
-
-const fn target_of(order: &Order) -> Option<&Target> {
-    Some(match order {
-        Order::New { .. } => return None,
-        Order::Invite { target, .. }
-        | Order::Add { target, .. }
-        | Order::Accept { target }
-        | Order::Decline { target }
-        | Order::Leave { target }
-        | Order::Kick { target, .. }
-        | Order::Role { target, .. }
-        | Order::Rules { target, .. }
-        | Order::Rejoin { target } => target,
-    })
 }
 
 impl Conversation {

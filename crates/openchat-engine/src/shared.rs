@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use openchat_crypto::{CryptoRng, IdentityKey, PublicKey};
 use openchat_group::Author;
 use openchat_pki::{CaCertificate, Head, MemberCertificate, Rollback, ServerKeys, UnverifiedHead};
-use openchat_roster::HeadRef;
+use openchat_roster::{HeadRef, inbox};
 use openchat_wire::{
-    Blob, Fingerprint, MessageId, Name, UnixMillis,
+    Blob, Fingerprint, GroupId, MessageId, Name, UnixMillis,
     relay::{Request, ToServer},
 };
 
@@ -108,6 +108,8 @@ pub(crate) struct Shared {
     pub(crate) head_doubted: bool,
     pub(crate) prekeys: Prekeys,
     pub(crate) inbox: Inbox,
+    /// The log of this device's own letters.
+    pub(crate) inbox_log: GroupId,
     pub(crate) doings: Vec<Doing>,
     /// Conversations whose persons are to be asked, once it is clear how they are written.
     pub(crate) invitations: Vec<Local>,
@@ -135,6 +137,7 @@ impl Shared {
         Self {
             device,
             me,
+            inbox_log: inbox(&me),
             online: false,
             pen: Pen::default(),
             asked: BTreeMap::new(),

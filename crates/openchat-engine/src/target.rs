@@ -49,6 +49,18 @@ impl Tag {
     }
 }
 
+impl Target {
+    /// Whether this, as somebody wrote it, means the conversation with this label and group: its
+    /// tag may be written longer or shorter.
+    #[must_use]
+    pub fn means(&self, label: &Self, group: Option<&GroupId>) -> bool {
+        match self {
+            Self::Tagged { tag, .. } => group.is_some_and(|group| tag.fits(group)),
+            plain => label == plain,
+        }
+    }
+}
+
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

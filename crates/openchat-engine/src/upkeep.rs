@@ -4,7 +4,6 @@
 use core::time::Duration;
 
 use openchat_crypto::CryptoRng;
-use openchat_roster::inbox;
 use openchat_wire::{
     Blob, GroupId, Seq, UnixMillis,
     limits::MAX_GROUPS,
@@ -84,7 +83,7 @@ impl Engine {
     }
 
     fn tail_inbox(&mut self) {
-        let log = inbox(&self.shared.me);
+        let log = self.shared.inbox_log;
         let after = self.shared.inbox.position();
         self.shared.ask(Asked::Inbox, Request::Tail { log, after });
     }

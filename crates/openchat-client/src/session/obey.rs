@@ -35,11 +35,11 @@ impl Session {
     fn take_or_hold(&mut self, ask: Ask) {
         let is_unknown = match &ask {
             Ask::Open { target, .. } | Ask::Send { target, .. } => {
-                !Self::may_begin(target) && self.find(target).is_none()
+                !Self::may_begin(target) && !self.engine.knows_target(target)
             }
-            Ask::Do { what, .. } => subject(what).is_some_and(|at| self.find(at).is_none()),
+            Ask::Do { what, .. } => what.target().is_some_and(|at| !self.engine.knows_target(at)),
             Ask::Policy { target, .. } | Ask::Describe { target, .. } => {
-                self.find(target).is_none()
+                !self.engine.knows_target(target)
             }
         };
         if is_unknown && !self.knows_all() {
@@ -71,7 +71,7 @@ impl Session {
             Ask::Open { order, target } => self.open_conversation(order, target),
             // Only who opens a group begins it.
             Ask::Send { target, id, .. }
-                if !Self::may_begin(&target) && self.find(&target).is_none() =>
+                if !Self::may_begin(&target) && !self.engine.knows_target(&target) =>
             {
                 self.fail(None, Some(id), &target);
             }
@@ -80,7 +80,7 @@ impl Session {
             Ask::Policy { order, target, join, invite } => {
                 self.set_policy(order, target, join, invite);
             }
-            Ask::Describe { order, target } => match self.find(&target) {
+            Ask::Describe { order, target } => match self.engine.conversation(&target) {
                 Some(summary) => {
                     let called = summary.target.to_string();
                     self.reports.push(Report::Standing(summary));
@@ -98,7 +98,7 @@ impl Session {
         join: Option<Joining>,
         invite: Option<Inviting>,
     ) {
-        let Some(before) = self.find(&target).and_then(|found| found.rules) else {
+        let Some(before) = self.engine.conversation(&target).and_then(|found| found.rules) else {
             return self.fail(Some(order), None, &target);
         };
         let rules =
@@ -107,7 +107,11 @@ impl Session {
     }
 
     fn open_conversation(&mut self, order: u64, target: Target) {
-        if self.find(&target).is_some_and(|found| found.standing == Standing::Invited) {
+        if self
+            .engine
+            .conversation(&target)
+            .is_some_and(|found| found.standing == Standing::Invited)
+        {
             self.unanswered.opens(order);
             return self.command(Command::Order { order, what: Order::Accept { target } });
         }
@@ -118,14 +122,11 @@ impl Session {
         self.tell_ready(&target);
     }
 
-    /// The conversation as it stands, if it is known.
-    pub(super) fn find(&self, target: &Target) -> Option<Summary> {
-        self.engine.conversations().find(|summary| is_named(summary, target))
-    }
-
     /// How news of it call the conversation.
     fn called(&self, target: &Target) -> String {
-        self.find(target).map_or_else(|| target.to_string(), |summary| summary.target.to_string())
+        self.engine
+            .conversation(target)
+            .map_or_else(|| target.to_string(), |summary| summary.target.to_string())
     }
 
     fn fail(&mut self, order: Option<u64>, id: Option<MessageId>, target: &Target) {
@@ -141,29 +142,5 @@ impl Session {
 
     pub(super) fn command(&mut self, command: Command) {
         self.decide(Input::Command(command));
-    }
-}
-
-/// Whether this is the conversation that is meant, whose tag may be written longer or shorter.
-pub(super) fn is_named(summary: &Summary, target: &Target) -> bool {
-    match target {
-        Target::Tagged { tag, .. } => summary.group.is_some_and(|group| tag.fits(&group)),
-        plain => summary.target == *plain,
-    }
-}
-
-/// The conversation that an order is about; a new group has none yet.
-const fn subject(order: &Order) -> Option<&Target> {
-    match order {
-        Order::New { .. } => None,
-        Order::Invite { target, .. }
-        | Order::Add { target, .. }
-        | Order::Accept { target }
-        | Order::Decline { target }
-        | Order::Leave { target }
-        | Order::Kick { target, .. }
-        | Order::Role { target, .. }
-        | Order::Rules { target, .. }
-        | Order::Rejoin { target } => Some(target),
     }
 }

@@ -1,6 +1,6 @@
 //! How things stand, as the vault has it.
 
-use super::{SessionError, obey::is_named};
+use super::SessionError;
 use crate::{
     device,
     vault::{Identity, Vault},
@@ -29,7 +29,7 @@ impl StoredConversation {
     /// Whether this is the conversation that is meant.
     #[must_use]
     pub fn is_named(&self, target: &Target) -> bool {
-        is_named(&self.summary, target)
+        target.means(&self.summary.target, self.summary.group.as_ref())
     }
 }
 
