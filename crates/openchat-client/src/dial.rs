@@ -62,12 +62,14 @@ impl DialError {
 
 impl From<Goodbye> for DialError {
     fn from(why: Goodbye) -> Self {
-        Self::unreachable(match why {
+        let cause = match why {
+            Goodbye::Revoked => return Self::Revoked,
             Goodbye::ShuttingDown => "the server is shutting down",
             Goodbye::TooManySessions => "too many connections of yours are open",
             Goodbye::Malformed => "the server did not understand this program",
             Goodbye::TooSlow => "this device was too slow to read",
-        })
+        };
+        Self::unreachable(cause)
     }
 }
 

@@ -227,7 +227,10 @@ impl Engine {
                     conversation.heard_beat(now, &beat, &receipt);
                 });
             }
-            ToClient::Goodbye(_) => {}
+            ToClient::Goodbye(_)
+            | ToClient::Dropped { .. }
+            | ToClient::Presence { .. }
+            | ToClient::Head(_) => {}
         }
     }
 

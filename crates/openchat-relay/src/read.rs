@@ -13,8 +13,8 @@ use openchat_crypto::IdentityKey;
 use openchat_pki::sign_receipt;
 use openchat_roster::inbox;
 use openchat_wire::{
-    Blob, Fingerprint, GroupId, GroupName, Name, Seq,
-    limits::MAX_HEARTBEAT,
+    Blob, Fingerprint, GroupId, GroupName, Name, Seq, UnixMillis,
+    limits::{MAX_HEARTBEAT, MAX_RECORDED},
     relay::{Answer, Receipt, Refusal, SignedReceipt},
 };
 
@@ -34,6 +34,19 @@ impl<S: Store> Relay<S> {
         let page = self.store.read(log, after, Which::Commits, Limit::READ)?;
         let entries = page.entries.into_iter().map(|(seq, bytes)| (seq, Blob(bytes))).collect();
         Ok(Outcome::answer(Answer::Entries { entries, complete: page.complete }))
+    }
+
+    /// Decides about `Request::ReadTransparency`. Everybody may see what the CA did.
+    pub(crate) fn read_transparency(
+        &mut self,
+        index: u64,
+        now: UnixMillis,
+    ) -> Result<Outcome, Stop> {
+        let entries = self.store.recorded(index, MAX_RECORDED)?;
+        let complete = entries.len() < MAX_RECORDED;
+        let entries = entries.into_iter().map(|recorded| Blob(recorded.entry)).collect();
+        let head = Blob(self.transparency.head(now).to_vec());
+        Ok(Outcome::answer(Answer::Recorded { entries, head, complete }))
     }
 
     /// Decides about `Request::Tail`.

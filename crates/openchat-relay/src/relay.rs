@@ -152,6 +152,7 @@ impl<S: Store> Relay<S> {
                 let head = self.transparency.head(now);
                 Ok(Outcome::answer(Answer::Head(Blob(head.to_vec()))))
             }
+            Request::ReadTransparency(index) => self.read_transparency(*index, now),
             Request::FindGroup(name) => self.find_group(name),
             Request::FindDirect(other) => self.find_direct(who, other),
             Request::Groups => self.groups_of(who),

@@ -147,6 +147,9 @@ pub const MAX_READ_ENTRIES: usize = 512;
 /// Bytes of entries in one answer to a read. One commit may exceed it and then comes alone.
 pub const MAX_READ_BYTES: usize = 512 * 1024;
 
+/// Entries of the transparency log in one answer: at most 1 MiB, and 200 KiB of today's kinds.
+pub const MAX_RECORDED: usize = 2_048;
+
 /// Bytes of a signed heartbeat.
 pub const MAX_HEARTBEAT: usize = 512;
 

@@ -92,6 +92,8 @@ pub enum Request {
         /// A heartbeat, encoded and signed.
         beat: Blob,
     },
+    /// Entries of the transparency log from this index on. Answered [`Answer::Recorded`].
+    ReadTransparency(u64),
 }
 
 /// What an author sends to one person along with a commit (`docs/protocol.md` §4.6).
@@ -173,6 +175,28 @@ pub enum ToClient {
     },
     /// The relay goes away, or has had enough of this connection.
     Goodbye(Goodbye),
+    /// An entry of a tailed log whose body the relay does not keep any more, in the place of
+    /// [`Entry`](Self::Entry): no commit ever.
+    Dropped {
+        /// The log.
+        log: GroupId,
+        /// Its place.
+        seq: Seq,
+        /// SHA-256 of the entry, which the log hash covers.
+        hash: Digest,
+    },
+    /// Who else tails a log, as the relay says; nothing that anybody signed. All of them first, then
+    /// what changes.
+    Presence {
+        /// The log.
+        log: GroupId,
+        /// Who has come.
+        online: Vec<Fingerprint>,
+        /// Who has gone.
+        offline: Vec<Fingerprint>,
+    },
+    /// The transparency log has grown: its newest signed head, encoded.
+    Head(Blob),
 }
 
 /// What a granted request brings.
@@ -208,6 +232,15 @@ pub enum Answer {
     Appended(Seq),
     /// The relay's claim.
     Receipt(SignedReceipt),
+    /// Consecutive entries of the transparency log; ask again after the last one until `complete`.
+    Recorded {
+        /// Canonical bytes.
+        entries: Vec<Blob>,
+        /// The newest signed head, encoded: of all entries up to the last one if `complete`.
+        head: Blob,
+        /// No further entry was in the log.
+        complete: bool,
+    },
 }
 
 /// Why a request is refused. None of these changed anything at the relay.
@@ -252,6 +285,20 @@ pub enum Refusal {
     /// asks as anybody may be by another.
     #[error("a person would be in too many groups")]
     TooManyGroups(Fingerprint),
+    /// This log, or what this person has in all logs, is as large as the operator lets it be.
+    #[error("no room: {0}")]
+    Quota(Quota),
+}
+
+/// Whose room is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Quota {
+    /// The log's.
+    #[error("the conversation has as many bytes as the server keeps of one")]
+    Log,
+    /// That of the person who appends.
+    #[error("the server keeps as many bytes of this person as of anybody")]
+    Person,
 }
 
 /// Why the relay closes a connection.
@@ -265,6 +312,8 @@ pub enum Goodbye {
     Malformed,
     /// Too slow to take what was pushed; reconnect and read on.
     TooSlow,
+    /// The certificate of this connection was revoked.
+    Revoked,
 }
 
 /// What a log is at a place, as the relay claims (§6).

@@ -5,6 +5,7 @@ use crate::{
     support::World,
 };
 use core::time::Duration;
+use openchat_pki::{MerkleLog, UnverifiedHead};
 use openchat_relay::{Publish, Store as _, Tailing, store::Which};
 use openchat_roster::{Heartbeat, Seen, SignedHeartbeat, log_hash_next, log_hash_start};
 use openchat_wire::{
@@ -40,6 +41,22 @@ fn ping_is_answered() {
     let mut world = World::new();
     let alice = world.person("alice");
     assert_eq!(answer(&mut world, &alice, &Request::Ping), Ok(Answer::Done));
+}
+
+#[test]
+fn everybody_reads_what_the_ca_did_and_a_head_over_it() {
+    let mut world = World::new();
+    let (alice, _) = (world.person("alice"), world.person("bob"));
+    let mut recorded = |index| answer(&mut world, &alice, &Request::ReadTransparency(index));
+    let Ok(Answer::Recorded { entries, complete: true, .. }) = recorded(0) else { panic!() };
+    let log: MerkleLog = entries.iter().map(|entry| &entry.0).collect();
+    let Ok(Answer::Recorded { entries: rest, head, .. }) = recorded(1) else { panic!() };
+    assert_eq!(rest, entries[1..]);
+    let Ok(Answer::Head(newest)) = answer(&mut world, &alice, &Request::Head) else { panic!() };
+    assert_eq!(head, newest);
+    let (keys, id) = (&world.public.log_key, &world.public.log_id);
+    let head = UnverifiedHead::decode(&head.0).unwrap().verify(keys, id).unwrap();
+    assert_eq!((head.size, head.root), (log.size(), log.root()));
 }
 
 #[test]

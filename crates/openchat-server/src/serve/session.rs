@@ -173,7 +173,9 @@ async fn read(
             };
             let large = large.take();
             // What may be large goes alone: what waits in memory is bounded by bytes too.
-            let is_alone = large.is_some() || matches!(frame.request, Request::ReadCommits { .. });
+            let brings_much =
+                matches!(frame.request, Request::ReadCommits { .. } | Request::ReadTransparency(_));
+            let is_alone = large.is_some() || brings_much;
             let places = if is_alone { WINDOW.into() } else { 1 };
             let Ok(window) = Arc::clone(&window).acquire_many_owned(places).await else {
                 return Ended::Failed;
