@@ -201,10 +201,12 @@ impl<S: Store> Relay<S> {
         let csr = UnverifiedCsr::decode(&request.csr.0)?.verify_for(&request.name)?;
         let key = csr.public_key().fingerprint();
         if let Some(issued) = invitation.used {
-            return if issued.key == key {
-                Ok((self.enrolled(issued, now), EnrollReason::Again))
-            } else {
+            return if issued.key != key {
                 Err(EnrollReason::Used)
+            } else if self.transparency.is_revoked(&key) {
+                Err(EnrollReason::Revoked)
+            } else {
+                Ok((self.enrolled(issued, now), EnrollReason::Again))
             };
         }
         if invitation.expires < now {

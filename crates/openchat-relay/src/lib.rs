@@ -36,7 +36,7 @@ mod turn;
 
 pub use authority::{
     EnrollOutcome, EnrollReason, Invited,
-    operator::{certificate_record, invitation_record},
+    operator::{Reset, Revoking, certificate_record, invitation_record},
 };
 pub use outcome::{Identity, Outcome, Publish, TailEnd, Tailing};
 pub use relay::{Keys, Relay};

@@ -11,6 +11,7 @@ mod letters;
 mod people;
 mod prekeys;
 mod reading;
+mod resets;
 mod ring;
 mod rules;
 mod support;

@@ -274,7 +274,8 @@ fn r2_a_revoked_key_comes_in_nowhere_and_for_ever() {
     let by_key = Request::Certificate(bob.identity.fingerprint);
     let before = world.head().size;
     let (name, now) = (bob.identity.name.clone(), world.now);
-    assert_eq!(world.relay.revoke(&name, now).unwrap(), Some(before));
+    let revoking = world.relay.revoke(&name, now).unwrap();
+    assert_eq!(revoking.map(|revoking| revoking.index), Some(before));
     assert_eq!(world.relay.revoke(&name, now).unwrap(), None, "once");
     assert_eq!(world.relay.revoke(&"nobody".parse().unwrap(), now).unwrap(), None);
     world.relay.flush().unwrap();
