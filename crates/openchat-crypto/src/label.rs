@@ -65,6 +65,8 @@ labels! {
     Invitation = "invitation",
     /// Hash: the identifier of a transparency log.
     TlogId = "tlog id",
+    /// Hash: one person's half of a safety number.
+    SafetyNumber = "safety number",
 
     // Derived secrets.
     /// Derivation: the leaf secret of an added member.
@@ -127,6 +129,8 @@ labels! {
     TlogHead = "tlog head",
     /// Signature: the CA's statement of the server's own keys.
     ServerKeys = "server keys",
+    /// Signature: the CA's key for the key that comes after it.
+    CaRotation = "ca rotation",
 }
 
 /// Version of the project's labels, before every one of them.

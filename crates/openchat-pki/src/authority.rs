@@ -5,10 +5,12 @@
 
 use crate::{
     ca::{CaCertificate, CaError},
+    entry::Entry,
     fault::{MemberError, Validity},
     host::HostName,
     profile::{ExtendedKeyUsage, KeyUsage, MAX_ORGANISATION, Profile, Profiles},
     request::VerifiedCsr,
+    rotation,
     serial::Serial,
     signer::{Signer, Subject},
     statement::ServerKeys,
@@ -27,6 +29,17 @@ pub struct CertificateAuthority {
     key: IdentityKey,
     certificate: CaCertificate,
     profiles: Profiles,
+}
+
+/// A CA's next key, and what makes devices follow from the one before.
+#[derive(Debug)]
+pub struct Succession {
+    /// The CA with the new key.
+    pub authority: CertificateAuthority,
+    /// The new key's certificate by the old one, for devices that were not connected.
+    pub cross: Vec<u8>,
+    /// For the transparency log.
+    pub announcement: Entry,
 }
 
 impl CertificateAuthority {
@@ -63,14 +76,60 @@ impl CertificateAuthority {
         cert_der: &[u8],
         profiles: &Profiles,
     ) -> Result<Self, AuthorityError> {
-        let certificate = CaCertificate::pinned(cert_der, &sha256(&key.public().to_spki()))?;
+        Self::load_chain(key, &[cert_der], profiles)
+    }
+
+    /// The CA with this key and this chain: its own certificate, and its root's if it has one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_chain<C: AsRef<[u8]>>(
+        key: IdentityKey,
+        chain: &[C],
+        profiles: &Profiles,
+    ) -> Result<Self, AuthorityError> {
+        let top = chain.last().ok_or(CaError::Chain)?;
+        let certificate = CaCertificate::from_chain(chain, &CaCertificate::pin_of(top.as_ref())?)?;
+        if certificate.public_key() != key.public() {
+            return Err(CaError::Pin.into());
+        }
         if certificate.common_name().is_none() {
             return Err(AuthorityError::Subject);
         }
         Ok(Self { key, certificate, profiles: profiles.clone() })
     }
 
-    /// The CA's certificate in DER.
+    /// The CA that comes after this one: the same name, a new key and a certificate of ten more
+    /// years; with what makes devices follow. A CA below a root gets its next key from the root,
+    /// which no device notices.
+    ///
+    /// # Errors
+    /// [`AuthorityError::BelowRoot`] for such a CA; else as [`create`](Self::create).
+    pub fn succeed(
+        &self,
+        key: IdentityKey,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Succession, AuthorityError> {
+        if self.certificate.chain().count() != 1 {
+            return Err(AuthorityError::BelowRoot);
+        }
+        self.certificate.valid_at(now)?;
+        let profile = self.profiles.ca();
+        let name = self.certificate.common_name().ok_or(AuthorityError::Subject)?;
+        let until = now.after(profile.validity());
+        let own = params(profile, name, key.public(), (now, until), rng)?;
+        let own = own.self_signed(&Signer(&key))?;
+        let until = until.min(self.certificate.not_after());
+        let cross = params(profile, name, key.public(), (now, until), rng)?;
+        let cross = self.issue(&cross, key.public())?;
+        let announcement = rotation::announce(&self.key, key.public());
+        let authority = Self::load(key, own.der(), &self.profiles)?;
+        self.certificate.successor(&cross, authority.certificate())?;
+        Ok(Succession { authority, cross, announcement })
+    }
+
+    /// The CA's certificate in DER, without its root's.
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         self.certificate.der()
@@ -82,9 +141,9 @@ impl CertificateAuthority {
         &self.certificate
     }
 
-    /// What devices pin: SHA-256 of the CA's `SubjectPublicKeyInfo`.
+    /// What devices pin: SHA-256 of the `SubjectPublicKeyInfo` of the CA, or of its root.
     #[must_use]
-    pub fn pin(&self) -> Digest {
+    pub const fn pin(&self) -> Digest {
         self.certificate.pin()
     }
 
@@ -185,7 +244,7 @@ impl CertificateAuthority {
 }
 
 /// Every field but the alternative names, from the profile.
-fn params(
+pub(crate) fn params(
     profile: &Profile,
     common_name: &str,
     key: &PublicKey,
@@ -208,14 +267,14 @@ fn params(
     Ok(params)
 }
 
-fn subject(common_name: &str) -> DistinguishedName {
+pub(crate) fn subject(common_name: &str) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, common_name);
     subject
 }
 
 /// RFC 7093 §2, method 4: a truncated hash of the whole `SubjectPublicKeyInfo`.
-fn key_identifier(key: &PublicKey) -> KeyIdMethod {
+pub(crate) fn key_identifier(key: &PublicKey) -> KeyIdMethod {
     KeyIdMethod::PreSpecified(sha256(&key.to_spki()).0.iter().take(20).copied().collect())
 }
 
@@ -257,7 +316,7 @@ fn date(time: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
 
 /// Letters and digits of any script with the signs that names of firms have; nothing that could
 /// steer a terminal or turn the direction of text.
-fn is_organisation(org: &str) -> bool {
+pub(crate) fn is_organisation(org: &str) -> bool {
     const SIGNS: &[char] = &[' ', '.', ',', '-', '_', '&', '\'', '(', ')', '+', '/'];
     (1..=MAX_ORGANISATION).contains(&org.chars().count())
         && org.trim() == org
@@ -285,6 +344,9 @@ pub enum AuthorityError {
     /// The CA's own certificate is not valid now.
     #[error("of the CA: {0}")]
     Validity(#[from] Validity),
+    /// Its next key is the root's affair.
+    #[error("a CA below a root gets its next key from the root")]
+    BelowRoot,
     /// A time that certificates can't express.
     #[error("the time is beyond the year 9999")]
     Time,

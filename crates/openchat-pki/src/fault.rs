@@ -76,6 +76,9 @@ pub enum Fault {
     /// A member's has not exactly one canonical DNS name; or a server's a name that is none.
     #[error("its alternative names are not those of its kind")]
     Name,
+    /// A name or address that the root did not allow this CA to certify.
+    #[error("its names are not those that the CA may certify")]
+    Constrained,
 }
 
 /// A certificate of ours outside its period.

@@ -14,6 +14,13 @@ pub struct Profiles {
     client: Profile,
 }
 
+/// The profiles of a root whose key is kept elsewhere, and of the CAs that it certifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootProfiles {
+    root: Profile,
+    intermediate: Profile,
+}
+
 /// The rules for one kind of certificate, valid in themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -27,7 +34,7 @@ pub enum ProfileError {
     /// Not TOML, an unknown or missing field, or a value of the wrong type.
     #[error("{file}: {cause}")]
     Syntax {
-        /// `ca.toml`, `server.toml` or `client.toml`.
+        /// `ca.toml`, `server.toml`, `client.toml`, `root.toml` or `intermediate.toml`.
         file: &'static str,
         /// Where and what.
         cause: String,
@@ -35,7 +42,7 @@ pub enum ProfileError {
     /// Readable, but members or servers would refuse such certificates.
     #[error("{file}: {field} {rule}")]
     Rule {
-        /// `ca.toml`, `server.toml` or `client.toml`.
+        /// `ca.toml`, `server.toml`, `client.toml`, `root.toml` or `intermediate.toml`.
         file: &'static str,
         /// The field.
         field: &'static str,
@@ -83,6 +90,45 @@ impl Profiles {
         &self.client
     }
 }
+
+impl RootProfiles {
+    /// The profiles compiled in, from `pki/`.
+    ///
+    /// # Errors
+    /// None in a build whose tests passed.
+    pub fn builtin() -> Result<Self, ProfileError> {
+        Self::parse(BUILTIN_ROOT, BUILTIN_INTERMEDIATE)
+    }
+
+    /// Profiles from the text of `root.toml` and `intermediate.toml`.
+    ///
+    /// # Errors
+    /// [`ProfileError`] for the first thing that can't be used.
+    pub fn parse(root: &str, intermediate: &str) -> Result<Self, ProfileError> {
+        Ok(Self {
+            root: Profile::parse(Kind::Root, root)?,
+            intermediate: Profile::parse(Kind::Intermediate, intermediate)?,
+        })
+    }
+
+    /// For the root's own certificate.
+    #[must_use]
+    pub const fn root(&self) -> &Profile {
+        &self.root
+    }
+
+    /// For the certificate of a server's CA.
+    #[must_use]
+    pub const fn intermediate(&self) -> &Profile {
+        &self.intermediate
+    }
+}
+
+/// The text of `pki/root.toml`, for an operator who wants to start from it.
+pub const BUILTIN_ROOT: &str = include_str!("../../../pki/root.toml");
+
+/// The text of `pki/intermediate.toml`.
+pub const BUILTIN_INTERMEDIATE: &str = include_str!("../../../pki/intermediate.toml");
 
 /// The text of `pki/ca.toml`, for an operator who wants to start from it.
 pub const BUILTIN_CA: &str = include_str!("../../../pki/ca.toml");
@@ -150,7 +196,7 @@ impl Profile {
     /// The first field that a certificate of this kind can't have, and what it must be.
     fn broken_rule(&self) -> Option<(&'static str, &'static str)> {
         self.broken_common_rule().or_else(|| match self.kind {
-            Kind::Ca => self.broken_ca_rule(),
+            Kind::Ca | Kind::Root | Kind::Intermediate => self.broken_ca_rule(),
             Kind::Server | Kind::Client => self.broken_leaf_rule(),
         })
     }
@@ -189,14 +235,20 @@ impl Profile {
         if !file.authority {
             return Some(("authority", "must be true"));
         }
-        if file.path_length != Some(0) {
-            return Some(("path_length", "must be 0: there are no further authorities"));
+        if file.path_length != Some(self.kind.path_length()) {
+            return Some((
+                "path_length",
+                "must be 1 for a root, and 0 for others: there are no further authorities",
+            ));
         }
         if !file.key_usages.contains(&KeyUsage::KeyCertSign) {
             return Some(("key_usages", "must contain keyCertSign"));
         }
-        if !file.extended_key_usages.is_empty() {
-            return Some(("extended_key_usages", "must be empty"));
+        if file.extended_key_usages != self.kind.extended_key_usages() {
+            return Some((
+                "extended_key_usages",
+                "must be [\"serverAuth\", \"clientAuth\"] below a root, else empty",
+            ));
         }
         file.renew_after_percent.and(Some(("renew_after_percent", "has no meaning for a CA")))
     }
@@ -247,6 +299,8 @@ const MAX_BACKDATE_MINUTES: u32 = 24 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Ca,
+    Root,
+    Intermediate,
     Server,
     Client,
 }
@@ -255,6 +309,8 @@ impl Kind {
     const fn file(self) -> &'static str {
         match self {
             Self::Ca => "ca.toml",
+            Self::Root => "root.toml",
+            Self::Intermediate => "intermediate.toml",
             Self::Server => "server.toml",
             Self::Client => "client.toml",
         }
@@ -262,7 +318,7 @@ impl Kind {
 
     const fn placeholder(self) -> Option<&'static str> {
         match self {
-            Self::Ca => Some("{org}"),
+            Self::Ca | Self::Root | Self::Intermediate => Some("{org}"),
             Self::Server => None,
             Self::Client => Some("{name}"),
         }
@@ -271,15 +327,23 @@ impl Kind {
     /// Characters of the longest value that can stand in the placeholder's stead.
     const fn longest_value(self) -> usize {
         match self {
-            Self::Ca => MAX_ORGANISATION,
+            Self::Ca | Self::Root | Self::Intermediate => MAX_ORGANISATION,
             Self::Server => 0,
             Self::Client => MAX_NAME,
         }
     }
 
+    /// Authorities that may stand below one of this kind.
+    const fn path_length(self) -> u8 {
+        match self {
+            Self::Root => 1,
+            Self::Ca | Self::Intermediate | Self::Server | Self::Client => 0,
+        }
+    }
+
     const fn alternative_names(self) -> AlternativeNames {
         match self {
-            Self::Ca => AlternativeNames::None,
+            Self::Ca | Self::Root | Self::Intermediate => AlternativeNames::None,
             Self::Server => AlternativeNames::Hosts,
             Self::Client => AlternativeNames::Name,
         }
@@ -287,7 +351,8 @@ impl Kind {
 
     const fn extended_key_usages(self) -> &'static [ExtendedKeyUsage] {
         match self {
-            Self::Ca => &[],
+            Self::Ca | Self::Root => &[],
+            Self::Intermediate => &[ExtendedKeyUsage::ServerAuth, ExtendedKeyUsage::ClientAuth],
             Self::Server => &[ExtendedKeyUsage::ServerAuth],
             Self::Client => &[ExtendedKeyUsage::ClientAuth],
         }
@@ -337,105 +402,4 @@ pub(crate) enum ExtendedKeyUsage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(from: &str, to: &str) -> Result<Profiles, ProfileError> {
-        assert!(BUILTIN_CLIENT.contains(from), "{from}");
-        Profiles::parse(BUILTIN_CA, BUILTIN_SERVER, &BUILTIN_CLIENT.replace(from, to))
-    }
-
-    fn ca(from: &str, to: &str) -> Result<Profiles, ProfileError> {
-        assert!(BUILTIN_CA.contains(from), "{from}");
-        Profiles::parse(&BUILTIN_CA.replace(from, to), BUILTIN_SERVER, BUILTIN_CLIENT)
-    }
-
-    fn field(result: Result<Profiles, ProfileError>) -> &'static str {
-        match result {
-            Err(ProfileError::Rule { field, .. }) => field,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_builtin_profiles_say_ten_years_and_ninety_days() {
-        let profiles = Profiles::builtin().unwrap();
-        assert_eq!(profiles.ca().validity(), Duration::from_hours(3650 * 24));
-        assert_eq!(profiles.server().validity(), Duration::from_hours(90 * 24));
-        assert_eq!(profiles.client().validity(), Duration::from_hours(90 * 24));
-        assert_eq!(profiles.client().backdate(), Duration::from_mins(5));
-        assert_eq!(profiles.client().common_name("bob"), "bob");
-        assert_eq!(profiles.ca().common_name("Acme"), "Acme openchat CA");
-    }
-
-    #[test]
-    fn a_leaf_that_peers_would_refuse_is_refused_here() {
-        assert_eq!(field(client("valid_days = 90", "valid_days = 398")), "valid_days");
-        assert_eq!(field(client("valid_days = 90", "valid_days = 0")), "valid_days");
-        assert_eq!(field(client("authority = false", "authority = true")), "authority");
-        assert_eq!(
-            field(client("authority = false", "authority = false\npath_length = 0")),
-            "path_length"
-        );
-        assert_eq!(
-            field(client("[\"digitalSignature\"]", "[\"digitalSignature\", \"keyCertSign\"]")),
-            "key_usages"
-        );
-        for usages in ["[]", "[\"serverAuth\"]", "[\"clientAuth\", \"serverAuth\"]"] {
-            assert_eq!(field(client("[\"clientAuth\"]", usages)), "extended_key_usages");
-        }
-        assert_eq!(field(client("= 66", "= 9")), "renew_after_percent");
-        assert_eq!(field(client("= 66", "= 91")), "renew_after_percent");
-        assert_eq!(
-            field(client("backdate_minutes = 5", "backdate_minutes = 1441")),
-            "backdate_minutes"
-        );
-        assert_eq!(field(client("\"name\"", "\"hosts\"")), "alternative_names");
-        for name in ["{org}", "", "a\\u0000b", "{name}{", "\\u202ebob"] {
-            assert_eq!(
-                field(client("common_name = \"{name}\"", &format!("common_name = \"{name}\""))),
-                "common_name"
-            );
-        }
-    }
-
-    #[test]
-    fn a_ca_that_nobody_could_use_is_refused_here() {
-        assert_eq!(field(ca("valid_days = 3650", "valid_days = 364")), "valid_days");
-        assert_eq!(field(ca("authority = true", "authority = false")), "authority");
-        assert_eq!(field(ca("path_length = 0", "path_length = 1")), "path_length");
-        assert_eq!(field(ca("path_length = 0", "")), "path_length");
-        assert_eq!(field(ca("\"keyCertSign\", ", "")), "key_usages");
-        assert_eq!(
-            field(ca("extended_key_usages = []", "extended_key_usages = [\"clientAuth\"]")),
-            "extended_key_usages"
-        );
-        assert_eq!(
-            field(ca("path_length = 0", "path_length = 0\nrenew_after_percent = 50")),
-            "renew_after_percent"
-        );
-    }
-
-    #[test]
-    fn unknown_missing_and_mistyped_fields_name_the_file() {
-        for (from, to) in [
-            ("authority = false", "authority = false\nvalid_years = 1"),
-            ("valid_days = 90", ""),
-            ("valid_days = 90", "valid_days = -1"),
-            ("valid_days = 90", "valid_days = \"90\""),
-            ("\"clientAuth\"", "\"anyExtendedKeyUsage\""),
-        ] {
-            let error = client(from, to).unwrap_err();
-            assert!(matches!(error, ProfileError::Syntax { file: "client.toml", .. }), "{error}");
-        }
-    }
-
-    #[test]
-    fn renewal_is_due_after_its_part_of_the_life() {
-        let profiles = Profiles::builtin().unwrap();
-        let at = profiles.client().renew_at(UnixMillis(1000), UnixMillis(101_000));
-        assert_eq!(at, UnixMillis(67_000));
-        let extreme = profiles.client().renew_at(UnixMillis(u64::MAX), UnixMillis(0));
-        assert_eq!(extreme, UnixMillis(u64::MAX));
-    }
-}
+mod tests;

@@ -75,14 +75,28 @@ impl<'a> UnverifiedCsr<'a> {
     /// # Errors
     /// [`CsrError`], the first that applies in the order of its variants.
     pub fn verify_for(self, name: &Name) -> Result<VerifiedCsr, CsrError> {
+        let public_key = self.possessed()?;
+        self.check_subject(name)?;
+        self.check_extensions(name)?;
+        Ok(VerifiedCsr { name: name.clone(), public_key })
+    }
+
+    /// The key of a request whose other fields decide nothing: a CA's to its root, which an operator
+    /// carries there. Its signature must be by that key.
+    ///
+    /// # Errors
+    /// [`CsrError::Key`], [`CsrError::Signature`].
+    pub fn verify_possession(self) -> Result<PublicKey, CsrError> {
+        self.possessed()
+    }
+
+    fn possessed(&self) -> Result<PublicKey, CsrError> {
         let public_key =
             PublicKey::from_spki(self.info.subject_pki.raw).map_err(|_| CsrError::Key)?;
         public_key
             .verify_der(self.frame.body, self.frame.signature)
             .map_err(|_| CsrError::Signature)?;
-        self.check_subject(name)?;
-        self.check_extensions(name)?;
-        Ok(VerifiedCsr { name: name.clone(), public_key })
+        Ok(public_key)
     }
 
     fn check_subject(&self, name: &Name) -> Result<(), CsrError> {

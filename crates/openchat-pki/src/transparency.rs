@@ -1,86 +1,19 @@
-//! The CA's transparency log: a Merkle tree (RFC 6962 §2.1) over every certificate issued, every
-//! key revoked and every name of an open group, and its signed heads.
+//! The CA's transparency log: a Merkle tree (RFC 6962 §2.1) over its entries, and its signed heads.
 //!
 //! A head commits to all entries up to its size. Its root does not bind the size, so the signature
 //! covers both.
 
-use crate::{
-    member::MemberCertificate,
-    serial::Serial,
-    signed::{Signed, SignedError},
-};
+use crate::signed::{Signed, SignedError};
+use core::time::Duration;
 use ct_merkle::{InclusionProof, RootHash, mem_backed_tree::MemoryBackedTree};
 use openchat_crypto::{IdentityKey, Label, PublicKey, sha256};
-use openchat_wire::{
-    DecodeError, Digest, Fingerprint, GroupId, GroupName, Name, UnixMillis, decode, encode,
-};
+use openchat_wire::{Digest, UnixMillis, encode};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// One thing that the CA did and everyone may see. Further kinds are appended: the order of the
-/// variants is their encoding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Entry {
-    /// A certificate was issued for a name's first key.
-    Issue {
-        /// The member.
-        name: Name,
-        /// The certified key.
-        fingerprint: Fingerprint,
-        /// The certificate's serial number.
-        serial: Serial,
-        /// The certificate's last second.
-        not_after: UnixMillis,
-    },
-    /// The name of an open group was given to a group, for ever.
-    GroupName {
-        /// The name, without `#`.
-        name: GroupName,
-        /// The group.
-        group: GroupId,
-    },
-    /// A key is no longer its name's, from here on and for ever: revoked, or replaced by a reset.
-    Revoke {
-        /// The member.
-        name: Name,
-        /// The key.
-        fingerprint: Fingerprint,
-    },
-}
-
-impl Entry {
-    /// The entry for a certificate that was issued.
-    #[must_use]
-    pub fn issue(certificate: &MemberCertificate) -> Self {
-        Self::Issue {
-            name: certificate.name().clone(),
-            fingerprint: certificate.fingerprint(),
-            serial: certificate.serial(),
-            not_after: certificate.not_after(),
-        }
-    }
-
-    /// The canonical bytes, which are hashed as a leaf.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    /// The entry that `bytes` are the canonical encoding of.
-    ///
-    /// # Errors
-    /// [`DecodeError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode(bytes, MAX_LOGGED)
-    }
-}
-
-/// Bytes of an entry. The longest so far takes 91.
-const MAX_LOGGED: usize = 512;
-
 /// Entries of a log that proofs are judged for. A log that takes a million entries a second would
 /// have them in twelve days; the limit keeps absurd sizes out of the arithmetic of trees.
-const MAX_SIZE: u64 = 1 << 40;
+pub(crate) const MAX_SIZE: u64 = 1 << 40;
 
 /// The place of an entry in the log and the hashes beside its way to the root (RFC 6962 §2.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +52,7 @@ impl MerkleLog {
         Self::default()
     }
 
-    /// Appends an encoded [`Entry`] and returns its index, from 0.
+    /// Appends an encoded [`Entry`](crate::Entry) and returns its index, from 0.
     pub fn push(&mut self, entry: &[u8]) -> u64 {
         let index = self.size();
         self.tree.push(entry.to_vec());
@@ -191,6 +124,12 @@ impl Head {
     #[must_use]
     pub fn sign(&self, key: &IdentityKey) -> Vec<u8> {
         encode(&Signed::new(Label::TlogHead, self, key))
+    }
+
+    /// How long ago it was signed, by this clock: none if it is of the future.
+    #[must_use]
+    pub const fn age(&self, now: UnixMillis) -> Duration {
+        Duration::from_millis(now.0.saturating_sub(self.time.0))
     }
 
     /// Checks that this head may come after `earlier`. A larger size still needs a proof that the

@@ -10,8 +10,8 @@ use openchat_wire::{UnixMillis, limits::MAX_CERTIFICATE};
 use x509_parser::{
     certificate::{TbsCertificate, TbsCertificateParser},
     extensions::{
-        BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension,
-        SubjectAlternativeName,
+        BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, NameConstraints,
+        ParsedExtension, SubjectAlternativeName,
     },
     nom::Parser as _,
     oid_registry::OID_SIG_ECDSA_WITH_SHA256,
@@ -61,7 +61,7 @@ impl<'a> Unverified<'a> {
         Ok(Common { serial: self.serial()?, public_key: self.public_key()?, not_before, not_after })
     }
 
-    /// The four extensions that are understood. Any other one must not be critical.
+    /// The extensions that are understood. Any other one must not be critical.
     pub(crate) fn extensions(&self) -> Result<Extensions<'_>, Fault> {
         self.tbs.extensions_map().map_err(|_| Fault::Extensions)?;
         let mut known = Extensions::default();
@@ -71,6 +71,7 @@ impl<'a> Unverified<'a> {
                 ParsedExtension::KeyUsage(value) => known.key_usage = Some(value),
                 ParsedExtension::ExtendedKeyUsage(value) => known.extended_key_usage = Some(value),
                 ParsedExtension::SubjectAlternativeName(value) => known.names = Some(value),
+                ParsedExtension::NameConstraints(value) => known.name_constraints = Some(value),
                 ParsedExtension::ParseError { .. } => return Err(Fault::Extensions),
                 _ if extension.critical => return Err(Fault::UnknownCritical),
                 _ => {}
@@ -110,6 +111,7 @@ pub(crate) struct Extensions<'a> {
     pub(crate) basic_constraints: Option<&'a BasicConstraints>,
     pub(crate) key_usage: Option<&'a KeyUsage>,
     pub(crate) extended_key_usage: Option<&'a ExtendedKeyUsage<'a>>,
+    pub(crate) name_constraints: Option<&'a NameConstraints<'a>>,
     names: Option<&'a SubjectAlternativeName<'a>>,
 }
 
@@ -125,8 +127,17 @@ impl<'a> Extensions<'a> {
             || self.key_usage.is_some_and(|usage| usage.key_cert_sign() || usage.crl_sign())
     }
 
-    /// The rules of both leaf profiles: no authority, and a key that signs.
+    /// Whether a CA may certify for TLS, in both roles, and for nothing else.
+    pub(crate) fn is_for_tls_alone(&self) -> bool {
+        let usage = self.extended_key_usage;
+        usage.is_some_and(|it| it.client_auth && it.server_auth && !has_other_usage(it))
+    }
+
+    /// The rules of both leaf profiles: no authority, no limits of one, and a key that signs.
     pub(crate) fn check_leaf(&self) -> Result<(), Fault> {
+        if self.name_constraints.is_some() {
+            return Err(Fault::UnknownCritical);
+        }
         if self.has_authority() {
             return Err(Fault::Authority);
         }

@@ -348,7 +348,7 @@ impl Revocations {
             Self { log: openchat_pki::transparency::MerkleLog::new(), entries: Vec::new() };
         for (name, fingerprint) in people {
             let (name, fingerprint) = (name.clone(), *fingerprint);
-            let entry = openchat_pki::transparency::Entry::Revoke { name, fingerprint };
+            let entry = openchat_pki::Entry::Revoke { name, fingerprint };
             it.push(entry.encode());
         }
         (0..8_u8).for_each(|filler| it.push(vec![filler]));

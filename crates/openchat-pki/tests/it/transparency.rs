@@ -129,7 +129,7 @@ fn other_bytes_are_no_entries() {
     }
     let longer = [bytes.as_slice(), &[0]].concat();
     assert_eq!(Entry::decode(&longer), Err(DecodeError::NotCanonical));
-    let unknown_kind = [&[3], &bytes[1..]].concat();
+    let unknown_kind = [&[5], &bytes[1..]].concat();
     assert_eq!(Entry::decode(&unknown_kind), Err(DecodeError::Malformed));
     let no_name = [&[0, 3][..], b"Bob", &bytes[5..]].concat();
     assert_eq!(Entry::decode(&no_name), Err(DecodeError::Malformed));

@@ -64,7 +64,7 @@ impl Directory {
             Entry::Revoke { name, fingerprint } => {
                 self.revoked.entry((name, fingerprint)).or_insert(time);
             }
-            Entry::GroupName { .. } => {}
+            Entry::GroupName { .. } | Entry::Rotate { .. } | Entry::Replace { .. } => {}
         }
         Some(())
     }

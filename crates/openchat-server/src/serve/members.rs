@@ -1,23 +1,31 @@
 //! Who is registered, as the transparency log says: in memory, because every handshake asks.
 
+use crate::serve::session::Sessions;
 use openchat_pki::Entry;
 use openchat_relay::{Identity, Store, StoreError};
-use openchat_wire::{Fingerprint, Name};
+use openchat_wire::{Fingerprint, Name, relay::Goodbye};
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// Entries read at once.
 const LOAD: usize = 1_024;
 
 /// Names by their registered key, none for a key that was revoked. About 100 bytes a member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Members {
     names: RwLock<HashMap<Fingerprint, Option<Name>>>,
+    /// Whose connections end when their key is revoked.
+    sessions: Arc<Sessions>,
 }
 
 impl Members {
+    /// Nobody yet.
+    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
+        Self { names: RwLock::default(), sessions }
+    }
+
     /// Whether the transparency log has this key under this name.
     pub(crate) fn has(&self, who: &Identity) -> bool {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -58,8 +66,14 @@ impl Members {
             }
             Entry::Revoke { fingerprint, .. } => {
                 names.insert(fingerprint, None);
+                drop(names);
+                // Whoever comes from now on is refused, and whoever came before is found here.
+                let cut = self.sessions.cut(&fingerprint, Goodbye::Revoked);
+                if cut > 0 {
+                    tracing::info!(key = %fingerprint, connections = cut, "cut, being revoked");
+                }
             }
-            Entry::GroupName { .. } => {}
+            Entry::GroupName { .. } | Entry::Rotate { .. } | Entry::Replace { .. } => {}
         }
     }
 }
@@ -85,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_name_and_its_key_go_together() {
-        let members = Members::default();
+        let members = Members::new(Arc::default());
         members.note(issue("bob", 1));
         members.note(issue("mallory", 2));
         assert!(members.has(&who("bob", 1)));
@@ -96,12 +110,23 @@ mod tests {
 
     #[test]
     fn a_revoked_key_is_nobodys_ever_again() {
-        let members = Members::default();
+        let members = Members::new(Arc::default());
         members.note(issue("bob", 1));
         let (name, fingerprint) = ("bob".parse().unwrap(), Fingerprint([1; 32]));
         members.note(Entry::Revoke { name, fingerprint });
         assert!(!members.has(&who("bob", 1)));
         members.note(issue("bob", 1));
         assert!(!members.has(&who("bob", 1)));
+    }
+    #[tokio::test]
+    async fn whoever_is_revoked_is_cut() {
+        let sessions = Arc::<Sessions>::default();
+        let members = Members::new(Arc::clone(&sessions));
+        let (bob, carol) = (who("bob", 1), who("carol", 2));
+        let (seat, other) = (sessions.enter(&bob).unwrap(), sessions.enter(&carol).unwrap());
+        members.note(Entry::Revoke { name: bob.name, fingerprint: bob.fingerprint });
+        assert_eq!(seat.cut().await, Goodbye::Revoked);
+        let other = tokio::time::timeout(std::time::Duration::from_millis(1), other.cut()).await;
+        assert!(other.is_err());
     }
 }
