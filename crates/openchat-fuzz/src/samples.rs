@@ -70,7 +70,7 @@ fn requests() -> Vec<ToServer> {
         Request::FetchPrekey(PERSON),
         Request::ReadCommits { log: LOG, after: Seq(300) },
         Request::Tail { log: LOG, after: Seq(0) },
-        Request::Append { log: LOG, entry: blob(), letters },
+        Request::Append { log: LOG, entry: blob(), letters, follows: false },
         Request::Receipt { log: LOG, at: Some(Seq(7)) },
         Request::Heartbeat { log: LOG, beat: blob() },
     ];

@@ -11,7 +11,9 @@ use openchat_pki::{
     CertificateAuthority, Profiles, ServerKeys, certification_request, check_issued,
 };
 use openchat_relay::{
-    Identity, Keys, Limit, Publish, Relay, Store, Tailing, memory::MemoryStore, store::Which,
+    Identity, Keys, Limit, Publish, Relay, Store, Tailing,
+    memory::MemoryStore,
+    store::{Body, Which},
 };
 use openchat_wire::{
     Blob, GroupId, MessageId, Name, UnixMillis,
@@ -179,8 +181,12 @@ impl Town {
             self.people[who].tails.insert(log);
             let all = Limit { entries: usize::MAX, bytes: usize::MAX };
             let page = self.relay.store().read(&log, after, Which::All, all).unwrap();
-            for (seq, entry) in page.entries {
-                self.push(who, ToClient::Entry { log, seq, entry: Blob(entry) });
+            for (seq, body) in page.entries {
+                let frame = match body {
+                    Body::Whole(entry) => ToClient::Entry { log, seq, entry: Blob(entry) },
+                    Body::Dropped(hash) => ToClient::Dropped { log, seq, hash },
+                };
+                self.push(who, frame);
             }
         }
         outcome.publish.into_iter().for_each(|publish| self.publish(publish));

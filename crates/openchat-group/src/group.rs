@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use openchat_crypto::{CryptoRng, IdentityKey};
 use openchat_roster::{
     CommitEntry, Leave, LeaveEntry, MessageEntry, MessageFault, MessageHeader, Naming, Notice,
-    NoticeEntry, Policy, Reason, Revocation, Roster, Seen, log_hash_next, log_hash_start,
+    NoticeEntry, Policy, Reason, Revocation, Roster, Seen, log_hash_next, log_hash_over,
+    log_hash_start,
 };
 use openchat_wire::{Blob, Digest, Epoch, Fingerprint, GroupId, MessageId, Seq, encode};
 
@@ -208,6 +209,13 @@ impl Group {
     pub fn advance(&mut self, seq: Seq, entry: &[u8]) {
         if let Some(seen) = &mut self.seen {
             *seen = Seen { seq, log_hash: log_hash_next(&seen.log_hash, seq, entry) };
+        }
+    }
+
+    /// Moves past an entry whose body the relay keeps no more.
+    pub fn advance_dropped(&mut self, seq: Seq, hash: &Digest) {
+        if let Some(seen) = &mut self.seen {
+            *seen = Seen { seq, log_hash: log_hash_over(&seen.log_hash, seq, hash) };
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     outcome::{Identity, Outcome, Publish, Stop},
     place::{self, key, replace},
     relay::{Relay, record},
-    store::{CommitPoint, NewEntry, Place, Store, Table},
+    store::{CommitPoint, NewEntry, Origin, Place, Store, Table},
 };
 use openchat_crypto::sha256;
 use openchat_roster::{CommitFault, LeaveEntry, LogEntry, MessageEntry, NoticeEntry, Policy};
@@ -27,11 +27,19 @@ pub(crate) struct Offer<'a> {
     /// For a commit's newcomers.
     pub(crate) letters: &'a [Letter],
     pub(crate) now: UnixMillis,
-    bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
+    near: u64,
     hash: Digest,
+    /// A wish to leave waits until somebody sees to it, however long that takes.
+    lasts: bool,
 }
 
 impl Offer<'_> {
+    /// Where everything that is staged for it comes from.
+    pub(crate) const fn origin(&self, lasts: bool) -> Origin {
+        Origin { author: self.who.fingerprint, time: self.now, lasts }
+    }
+
     /// What comes of it once it is staged.
     pub(crate) fn appended(&self, place: Place) -> Outcome {
         let entry = Publish::Entry { log: *self.log, seq: place.seq, entry: self.bytes.into() };
@@ -57,14 +65,21 @@ impl<S: Store> Relay<S> {
         now: UnixMillis,
     ) -> Result<Outcome, Stop> {
         let entry = LogEntry::decode(bytes)?;
-        let offer = Offer { who, log, letters, now, bytes, hash: sha256(bytes) };
-        match entry {
+        let lasts = matches!(entry, LogEntry::Leave(_));
+        let (near, hash) = (near(&entry), sha256(bytes));
+        let offer = Offer { who, log, letters, now, bytes, near, hash, lasts };
+        if let Some(quota) = self.usage.full(offer, &entry) {
+            return self.refuse_full(offer, &entry, quota);
+        }
+        let outcome = match entry {
             LogEntry::Commit(commit) => self.append_commit(offer, &commit),
             _ if !letters.is_empty() => Err(RuleFault::Letter.into()),
             LogEntry::Message(message) => self.append_message(offer, &message),
             LogEntry::Notice(notice) => self.append_notice(offer, &notice),
             LogEntry::Leave(leave) => self.append_leave(offer, &leave),
-        }
+        }?;
+        self.usage.count(&who.fingerprint, &outcome.publish);
+        Ok(outcome)
     }
 
     fn append_message(
@@ -74,13 +89,20 @@ impl<S: Store> Relay<S> {
     ) -> Result<Outcome, Stop> {
         let group = self.groups.get(&self.store, offer.log)?.ok_or(Refusal::NoAccess)?;
         member(group, offer.who)?;
-        if let Some(outcome) = repeated(&self.store, offer)? {
-            return Ok(outcome);
+        let checked = group.roster.check_message(&message.header, &offer.who.fingerprint);
+        let staged = checked
+            .map_err(Stop::from)
+            .and_then(|()| stage(&mut self.store, offer, group.tail, None));
+        match staged {
+            Ok(place) => {
+                group.advance(place);
+                Ok(offer.appended(place))
+            }
+            // Looked for only now, because nearly every message is new, and the store refuses one
+            // that it has. What would come too late by now was taken before all the same.
+            Err(stop) if stop.may_be_repeated() => repeated(&self.store, offer)?.ok_or(stop),
+            Err(stop) => Err(stop),
         }
-        group.roster.check_message(&message.header, &offer.who.fingerprint)?;
-        let place = stage(&mut self.store, offer, group.tail, None)?;
-        group.advance(place);
-        Ok(offer.appended(place))
     }
 
     fn append_notice(&mut self, offer: Offer<'_>, entry: &NoticeEntry) -> Result<Outcome, Stop> {
@@ -146,9 +168,15 @@ pub(crate) fn member(group: &Group, who: &Identity) -> Result<(), Refusal> {
     if group.seats(&who.fingerprint) { Ok(()) } else { Err(Refusal::NoAccess) }
 }
 
+/// Messages of one sender stand near one another, in the order in which they come ([`NewEntry::near`]).
+fn near(entry: &LogEntry) -> u64 {
+    let LogEntry::Message(MessageEntry { header, .. }) = entry else { return 0 };
+    (u64::from(header.slot.0) << 32) | u64::from(header.generation.0)
+}
+
 /// The answer that the very same bytes got before.
 pub(crate) fn repeated<S: Store>(store: &S, offer: Offer<'_>) -> Result<Option<Outcome>, Stop> {
-    let found = store.find(offer.log, &offer.hash)?;
+    let found = store.find(offer.log, offer.near, &offer.hash)?;
     Ok(found.map(|seq| Outcome::answer(Answer::Appended(seq))))
 }
 
@@ -158,6 +186,8 @@ pub(crate) fn stage<S: Store>(
     tail: Place,
     commit: Option<CommitPoint>,
 ) -> Result<Place, Stop> {
-    let entry = NewEntry { hash: offer.hash, before: tail.log_hash, commit, bytes: offer.bytes };
+    let origin = offer.origin(commit.is_some() || offer.lasts);
+    let Offer { near, hash, bytes, .. } = offer;
+    let entry = NewEntry { near, hash, before: tail.log_hash, commit, origin, bytes };
     Ok(store.append(offer.log, tail.seq, &entry)?)
 }

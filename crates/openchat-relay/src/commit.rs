@@ -323,7 +323,8 @@ fn winner<S: Store>(
     };
     let one = Limit { entries: 1, bytes: 0 };
     let page = store.read(log, Seq(seq.0.saturating_sub(1)), Which::All, one)?;
-    Ok(page.entries.into_iter().next())
+    let first = page.entries.into_iter().next();
+    Ok(first.map(|(seq, body)| body.whole().map(|bytes| (seq, bytes))).transpose()?)
 }
 
 /// Where a commit goes, and what the log is after it.
@@ -350,7 +351,7 @@ fn stage_commit(
     let place = stage(store, offer, next.tail, Some(next.point))?;
     next.moves.stage(store, offer.log, place.seq)?;
     let mut outcome = offer.appended(place);
-    outcome.publish.extend(inbox::deliver(store, commit, place.seq, offer.letters)?);
+    outcome.publish.extend(inbox::deliver(store, commit, place.seq, offer)?);
     let end = |reader: &Fingerprint| TailEnd { log: *offer.log, reader: *reader, last: place.seq };
     outcome.ends = next.moves.unseated.iter().map(end).collect();
     Ok((place, outcome))

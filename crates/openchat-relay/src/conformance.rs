@@ -5,12 +5,12 @@
 //! ```
 
 use crate::store::{
-    CommitPoint, Limit, NewEntry, Page, Place, Point, Record, Recorded, Store, StoreError, Table,
-    Which,
+    Body, CommitPoint, Limit, NewEntry, Origin, Owner, Page, Place, Point, Record, Recorded, Store,
+    StoreError, Table, Which,
 };
 use openchat_crypto::sha256;
 use openchat_roster::log_hash_start;
-use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis, limits::MAX_COMMIT};
+use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis, limits::MAX_COMMIT};
 
 const LOG: GroupId = GroupId([1; 32]);
 const OTHER: GroupId = GroupId([2; 32]);
@@ -36,6 +36,11 @@ pub fn run<S: Store>(
     reads_come_in_order_and_by_kind(&mut fresh())?;
     reads_keep_to_their_limits(&mut fresh())?;
     the_largest_commit_comes_back_whole(&mut fresh())?;
+    old_bodies_are_dropped_and_no_others(&mut fresh())?;
+    a_dropped_body_leaves_all_else(&mut fresh())?;
+    bodies_are_dropped_a_few_at_a_time(&mut fresh())?;
+    what_is_kept_is_counted_by_log_and_person(fresh(), &mut crash)?;
+    a_dropped_body_comes_back_with_a_lost_batch_only(fresh(), &mut crash)?;
     the_transparency_log_grows_at_its_end(&mut fresh())?;
     records_are_compared_and_swapped(&mut fresh())?;
     records_are_removed_if_they_are_what_was_expected(&mut fresh())?;
@@ -49,7 +54,7 @@ pub fn run<S: Store>(
 
 fn an_empty_store_has_nothing<S: Store>(store: &S) -> Result<(), StoreError> {
     assert_eq!(store.tail(&LOG)?, None);
-    assert_eq!(store.find(&LOG, &sha256(b"a"))?, None);
+    assert_eq!(store.find(&LOG, NEAR, &sha256(b"a"))?, None);
     assert_eq!(store.commit(&LOG, Epoch(1))?, None);
     assert_eq!(store.point(&LOG, Seq(1))?, None);
     let nothing = Page { entries: Vec::new(), complete: true };
@@ -88,13 +93,13 @@ fn an_entry_goes_behind_the_tail_or_nowhere<S: Store>(store: &mut S) -> Result<(
 fn the_same_entry_is_found_and_not_taken_twice<S: Store>(store: &mut S) -> Result<(), StoreError> {
     let mut writer = Writer::new(store, LOG);
     let (first, tail) = (writer.message(b"a")?, writer.message(b"b")?);
-    assert_eq!(store.find(&LOG, &sha256(b"a"))?, Some(first.seq));
-    assert_eq!(store.find(&LOG, &sha256(b"c"))?, None);
-    assert_eq!(store.find(&OTHER, &sha256(b"a"))?, None, "each log by itself");
+    assert_eq!(store.find(&LOG, NEAR, &sha256(b"a"))?, Some(first.seq));
+    assert_eq!(store.find(&LOG, NEAR, &sha256(b"c"))?, None);
+    assert_eq!(store.find(&OTHER, NEAR, &sha256(b"a"))?, None, "each log by itself");
     let again = entry(b"a", tail.log_hash, None);
     is_conflict(&store.append(&LOG, tail.seq, &again), "the same entry");
     Writer::new(store, OTHER).message(b"a")?;
-    assert!(store.find(&OTHER, &sha256(b"a"))?.is_some(), "the same bytes in another log");
+    assert!(store.find(&OTHER, NEAR, &sha256(b"a"))?.is_some(), "the same bytes in another log");
     Ok(())
 }
 
@@ -153,6 +158,146 @@ fn the_largest_commit_comes_back_whole<S: Store>(store: &mut S) -> Result<(), St
     let place = Writer::new(store, LOG).commit(&large, 1)?;
     let read = store.read(&LOG, Seq(0), Which::All, Limit::READ)?;
     assert!(read == page(&[(place.seq, &large)], true), "it comes alone");
+    Ok(())
+}
+
+fn old_bodies_are_dropped_and_no_others<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let commit = writer.commit(b"commit", 1)?.seq;
+    let old = writer.brought(b"old", 1, false)?.seq;
+    let lasting = writer.brought(b"lasting", 1, true)?.seq;
+    let edge = writer.brought(b"edge", 5, false)?.seq;
+    let new = writer.brought(b"new", 9, false)?.seq;
+    let dropping = store.drop_bodies(0, UnixMillis(5), 100)?;
+    assert_eq!((dropping.reached, dropping.bodies, dropping.complete), (3, 1, true));
+    let whole = |seq: Seq, bytes: &[u8]| (seq, Body::Whole(bytes.to_vec()));
+    let entries = vec![
+        whole(commit, b"commit"),
+        (old, Body::Dropped(sha256(b"old"))),
+        whole(lasting, b"lasting"),
+        whole(edge, b"edge"),
+        whole(new, b"new"),
+    ];
+    let kept = Page { entries, complete: true };
+    assert_eq!(store.read(&LOG, Seq(0), Which::All, PLENTY)?, kept);
+    let again = store.drop_bodies(dropping.reached, UnixMillis(5), 100)?;
+    assert_eq!((again.reached, again.bodies, again.complete), (3, 0, true), "not that old");
+    let again = store.drop_bodies(0, UnixMillis(5), 100)?;
+    assert_eq!((again.reached, again.bodies), (3, 0), "dropped already");
+    let rest = store.drop_bodies(3, UnixMillis(u64::MAX), 100)?;
+    assert_eq!((rest.reached, rest.bodies, rest.complete), (5, 2, true));
+    assert_eq!(store.drop_bodies(5, UnixMillis(u64::MAX), 100)?.reached, 5, "at the end");
+    Ok(())
+}
+
+fn a_dropped_body_leaves_all_else<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let mut writer = Writer::new(store, LOG);
+    let (a, tail) = (writer.message(b"a")?, writer.message(b"b")?);
+    store.drop_bodies(0, UnixMillis(u64::MAX), 100)?;
+    assert_eq!(store.tail(&LOG)?, Some(tail));
+    assert_eq!(
+        store.find(&LOG, NEAR, &sha256(b"a"))?,
+        Some(a.seq),
+        "the same bytes are known again"
+    );
+    is_conflict(&store.append(&LOG, tail.seq, &entry(b"a", tail.log_hash, None)), "the same");
+    let dropped = |place: Place, bytes: &[u8]| (place.seq, Body::Dropped(sha256(bytes)));
+    let one = Limit { entries: 1, bytes: 0 };
+    let first = Page { entries: vec![dropped(a, b"a")], complete: false };
+    assert_eq!(store.read(&LOG, Seq(0), Which::All, one)?, first, "each is an entry");
+    let both = Page { entries: vec![dropped(a, b"a"), dropped(tail, b"b")], complete: true };
+    let two = Limit { entries: 2, bytes: 0 };
+    assert_eq!(store.read(&LOG, Seq(0), Which::All, two)?, both, "of no bytes");
+    let next = Writer::new(store, LOG).message(b"c")?;
+    assert_eq!(next, entry(b"c", tail.log_hash, None).at(next.seq), "the chain goes on");
+    Ok(())
+}
+
+fn bodies_are_dropped_a_few_at_a_time<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    for text in 0..10_u8 {
+        let log = if text % 2 == 0 { LOG } else { OTHER };
+        Writer::new(store, log).message(&[text])?;
+        if text % 3 == 0 {
+            store.flush()?;
+        }
+    }
+    let (mut reached, mut bodies, mut steps) = (0, 0_u64, 0_u32);
+    loop {
+        let step = store.drop_bodies(reached, UnixMillis(u64::MAX), 4)?;
+        assert!(step.reached.saturating_sub(reached) <= 4 && step.bodies <= 4, "{step:?}");
+        (reached, bodies, steps) =
+            (step.reached, bodies.saturating_add(step.bodies), steps.saturating_add(1));
+        if step.complete {
+            break;
+        }
+    }
+    assert_eq!((reached, bodies, steps), (10, 10, 3));
+    assert_eq!(store.usage()?, []);
+    Ok(())
+}
+
+fn what_is_kept_is_counted_by_log_and_person<S: Store>(
+    mut store: S,
+    crash: &mut impl FnMut(S) -> S,
+) -> Result<(), StoreError> {
+    let (one, other) = (Owner::Log(LOG), Owner::Log(OTHER));
+    let (me, you) = (Owner::Person(person(1)), Owner::Person(person(2)));
+    let counted = |store: &S| {
+        store.usage().map(|mut usage| {
+            usage.sort_unstable();
+            usage
+        })
+    };
+    assert_eq!(counted(&store)?, []);
+    Writer::new(&mut store, LOG).brought(b"aaaa", 1, false)?;
+    Writer::new(&mut store, OTHER).brought(b"bbbbb", 2, false)?;
+    assert_eq!(counted(&store)?, [(one, 4), (other, 5), (me, 4), (you, 5)], "what is staged too");
+    store.flush()?;
+    Writer::new(&mut store, LOG).brought(b"lost", 1, false)?;
+    let mut store = crash(store);
+    assert_eq!(counted(&store)?, [(one, 4), (other, 5), (me, 4), (you, 5)]);
+    Writer::new(&mut store, LOG).brought(b"cc", 2, true)?;
+    let dropping = store.drop_bodies(0, UnixMillis(u64::MAX), 100)?;
+    let freed = |owner| {
+        let of = dropping.freed.iter().filter(|(freed, _)| *freed == owner);
+        of.map(|(_, bytes)| *bytes).sum::<u64>()
+    };
+    assert_eq!([one, other, me, you].map(freed), [4, 5, 4, 5]);
+    assert_eq!(counted(&store)?, [(one, 2), (you, 2)], "the lasting one is kept");
+    store.flush()?;
+    let mut store = crash(store);
+    assert_eq!(counted(&store)?, [(one, 2), (you, 2)]);
+    for _ in 0..30 {
+        for text in 0..100_u8 {
+            Writer::new(&mut store, LOG).numbered(&[text; 10])?;
+        }
+        store.flush()?;
+        store = crash(store);
+    }
+    assert_eq!(counted(&store)?, [(one, 54_002), (me, 54_000), (you, 2)]);
+    Ok(())
+}
+
+fn a_dropped_body_comes_back_with_a_lost_batch_only<S: Store>(
+    mut store: S,
+    crash: &mut impl FnMut(S) -> S,
+) -> Result<(), StoreError> {
+    let place = Writer::new(&mut store, LOG).message(b"a")?;
+    store.flush()?;
+    let whole = page(&[(place.seq, b"a")], true);
+    let gone = Page { entries: vec![(place.seq, Body::Dropped(sha256(b"a")))], complete: true };
+    let read = |store: &S| store.read(&LOG, Seq(0), Which::All, PLENTY);
+    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    assert_eq!(read(&store)?, gone, "what is staged is seen");
+    store.rollback()?;
+    assert_eq!(read(&store)?, whole);
+    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    let mut store = crash(store);
+    assert_eq!(read(&store)?, whole);
+    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    store.flush()?;
+    let store = crash(store);
+    assert_eq!(read(&store)?, gone);
     Ok(())
 }
 
@@ -231,7 +376,7 @@ fn records_are_found_by_the_beginning_of_their_keys<S: Store>(
 }
 
 fn a_table_has_nothing_of_another<S: Store>(store: &mut S) -> Result<(), StoreError> {
-    const ALL: [Table; 11] = [
+    const ALL: [Table; 12] = [
         Table::Invitation,
         Table::Name,
         Table::Member,
@@ -243,6 +388,7 @@ fn a_table_has_nothing_of_another<S: Store>(store: &mut S) -> Result<(), StoreEr
         Table::Prekey,
         Table::GivenPrekey,
         Table::LastResort,
+        Table::Retention,
     ];
     for (value, table) in (0_u8..).zip(ALL) {
         store.put(table, b"k", None, &[value])?;
@@ -308,7 +454,8 @@ fn a_crash_after_many_batches_loses_none<S: Store>(
     assert_eq!(store.tail(&LOG)?, tail);
     let all = store.read(&LOG, Seq(0), Which::All, PLENTY)?.entries;
     assert_eq!(all.len(), 200);
-    assert!(all.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1));
+    let bytes = |body: &Body| body.clone().whole().ok();
+    assert!(all.is_sorted_by(|one, next| one.0 < next.0 && bytes(&one.1) < bytes(&next.1)));
     Ok(())
 }
 
@@ -322,7 +469,7 @@ fn write_some<S: Store>(store: &mut S, name: &[u8], index: u64) -> Result<Place,
 
 fn has_only<S: Store>(store: &S, name: &[u8], tail: Place) -> Result<(), StoreError> {
     assert_eq!(store.tail(&LOG)?, Some(tail));
-    assert_eq!(store.find(&LOG, &sha256(b"lost"))?, None);
+    assert_eq!(store.find(&LOG, NEAR, &sha256(b"lost"))?, None);
     assert_eq!(store.commit(&LOG, Epoch(2))?, None);
     let read = store.read(&LOG, Seq(0), Which::All, PLENTY)?;
     assert_eq!(read, page(&[(tail.seq, name)], true));
@@ -351,15 +498,41 @@ impl<'a, S: Store> Writer<'a, S> {
         self.append(bytes, Some(leads_to(epoch)))
     }
 
+    /// A message that somebody brought at a time, both of this number.
+    fn brought(&mut self, bytes: &[u8], number: u8, lasts: bool) -> Result<Place, StoreError> {
+        let origin = Origin { author: person(number), time: UnixMillis(number.into()), lasts };
+        let tail = self.tail()?;
+        let entry = NewEntry { origin, ..entry(bytes, tail.log_hash, None) };
+        self.store.append(&self.log, tail.seq, &entry)
+    }
+
+    /// A message like no other in the log: its place goes before the bytes.
+    fn numbered(&mut self, bytes: &[u8]) -> Result<Place, StoreError> {
+        let at = self.tail()?.seq.0.to_be_bytes();
+        self.brought(&[&at[..], bytes].concat(), 1, false)
+    }
+
     fn append(&mut self, bytes: &[u8], commit: Option<CommitPoint>) -> Result<Place, StoreError> {
-        let start = Place { seq: Seq(0), log_hash: log_hash_start(&self.log) };
-        let tail = self.store.tail(&self.log)?.unwrap_or(start);
+        let tail = self.tail()?;
         self.store.append(&self.log, tail.seq, &entry(bytes, tail.log_hash, commit))
+    }
+
+    fn tail(&self) -> Result<Place, StoreError> {
+        let start = Place { seq: Seq(0), log_hash: log_hash_start(&self.log) };
+        Ok(self.store.tail(&self.log)?.unwrap_or(start))
     }
 }
 
+/// As [`NewEntry::near`] of every entry.
+const NEAR: u64 = (1 << 32) | 7;
+
+const fn person(number: u8) -> Fingerprint {
+    Fingerprint([number; 32])
+}
+
 fn entry(bytes: &[u8], before: Digest, commit: Option<CommitPoint>) -> NewEntry<'_> {
-    NewEntry { hash: sha256(bytes), before, commit, bytes }
+    let origin = Origin { author: person(1), time: UnixMillis(1), lasts: false };
+    NewEntry { near: NEAR, hash: sha256(bytes), before, commit, origin, bytes }
 }
 
 fn leads_to(epoch: u64) -> CommitPoint {
@@ -367,7 +540,7 @@ fn leads_to(epoch: u64) -> CommitPoint {
 }
 
 fn page(entries: &[(Seq, &[u8])], complete: bool) -> Page {
-    let entries = entries.iter().map(|(seq, bytes)| (*seq, bytes.to_vec())).collect();
+    let entries = entries.iter().map(|(seq, bytes)| (*seq, Body::Whole(bytes.to_vec()))).collect();
     Page { entries, complete }
 }
 

@@ -134,9 +134,9 @@ fn load<S: Store>(store: &S, log: &GroupId) -> Result<Option<Group>, StoreError>
     let mut after = Seq(0);
     loop {
         let page = store.read(log, after, Which::Commits, Limit::READ)?;
-        for (seq, bytes) in &page.entries {
-            replay(&mut roster, bytes)?;
-            after = *seq;
+        for (seq, body) in page.entries {
+            replay(&mut roster, &body.whole()?)?;
+            after = seq;
         }
         if page.complete {
             break;
@@ -209,7 +209,13 @@ mod tests {
     fn with_entry(commit: Option<crate::store::CommitPoint>) -> MemoryStore {
         let mut store = MemoryStore::new();
         let (hash, before) = (Digest([1; 32]), Digest([0; 32]));
-        let entry = crate::store::NewEntry { hash, before, commit, bytes: b"no commit" };
+        let origin = crate::store::Origin {
+            author: Fingerprint([2; 32]),
+            time: openchat_wire::UnixMillis(0),
+            lasts: false,
+        };
+        let entry =
+            crate::store::NewEntry { near: 0, hash, before, commit, origin, bytes: b"no commit" };
         store.append(&id(0), Seq(0), &entry).unwrap();
         store
     }

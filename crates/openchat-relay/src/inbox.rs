@@ -2,6 +2,7 @@
 //! (`docs/protocol.md` §4.6).
 
 use crate::{
+    append::Offer,
     fault::RuleFault,
     outcome::{Publish, Stop},
     store::{NewEntry, Place, Store, StoreError},
@@ -47,10 +48,10 @@ pub(crate) fn deliver(
     store: &mut impl Store,
     commit: &Commit,
     seq: Seq,
-    letters: &[Letter],
+    offer: Offer<'_>,
 ) -> Result<Vec<Publish>, StoreError> {
-    let mut published = Vec::with_capacity(letters.len());
-    for letter in letters {
+    let mut published = Vec::with_capacity(offer.letters.len());
+    for letter in offer.letters {
         let Commit { author, group, .. } = *commit;
         let letter_of = InboxEntry { from: author, group, seq, letter: letter.sealed.clone() };
         let bytes = letter_of.to_bytes();
@@ -58,7 +59,8 @@ pub(crate) fn deliver(
         let start = Place { seq: Seq(0), log_hash: log_hash_start(&log) };
         let tail = store.tail(&log)?.unwrap_or(start);
         let (hash, before) = (sha256(&bytes), tail.log_hash);
-        let entry = NewEntry { hash, before, commit: None, bytes: &bytes };
+        let origin = offer.origin(false);
+        let entry = NewEntry { near: 0, hash, before, commit: None, origin, bytes: &bytes };
         let place = store.append(&log, tail.seq, &entry)?;
         published.push(Publish::Entry { log, seq: place.seq, entry: bytes.into() });
     }

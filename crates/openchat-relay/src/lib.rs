@@ -16,6 +16,7 @@
 
 mod append;
 mod authority;
+pub mod chain;
 mod commit;
 #[cfg(any(test, feature = "simulation"))]
 pub mod conformance;
@@ -30,9 +31,11 @@ mod place;
 mod prekey;
 mod read;
 mod relay;
+mod retention;
 pub mod store;
 mod transparency;
 mod turn;
+mod usage;
 
 pub use authority::{
     EnrollOutcome, EnrollReason, Invited,
@@ -40,4 +43,6 @@ pub use authority::{
 };
 pub use outcome::{Identity, Outcome, Publish, TailEnd, Tailing};
 pub use relay::{Keys, Relay};
+pub use retention::{Retained, reached};
 pub use store::{Limit, Page, Store, StoreError};
+pub use usage::Quotas;

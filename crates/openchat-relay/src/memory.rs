@@ -1,8 +1,8 @@
 //! A store that loses everything with its process: for tests and simulations.
 
 use crate::store::{
-    CommitPoint, Limit, NewEntry, Page, PageBuilder, Place, Point, Record, Recorded, Store,
-    StoreError, Table, Which,
+    CommitPoint, Dropping, Limit, NewEntry, Origin, Owner, Page, PageBuilder, Place, Point, Record,
+    Recorded, Store, StoreError, Table, Which,
 };
 use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
 use std::{
@@ -14,6 +14,8 @@ use std::{
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     logs: HashMap<GroupId, Log>,
+    /// All entries, in the order in which they came.
+    order: Vec<(GroupId, Seq)>,
     records: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     transparency: Vec<Recorded>,
     /// How to take back what was staged, in the order in which it was.
@@ -33,12 +35,15 @@ struct Stored {
     place: Place,
     hash: Digest,
     commit: Option<CommitPoint>,
+    origin: Origin,
+    /// Empty once it was dropped.
     bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
 enum Undo {
     Append(GroupId),
+    Drop(GroupId, Seq, Vec<u8>),
     Record,
     Put(Table, Vec<u8>, Option<Vec<u8>>),
 }
@@ -104,6 +109,11 @@ impl MemoryStore {
         while let Some(undo) = self.undo.pop() {
             match undo {
                 Undo::Append(log) => self.take_back_entry(&log),
+                Undo::Drop(log, seq, bytes) => {
+                    if let Some(entry) = self.entry_mut(&log, seq) {
+                        entry.bytes = bytes;
+                    }
+                }
                 Undo::Record => {
                     self.transparency.pop();
                 }
@@ -117,7 +127,12 @@ impl MemoryStore {
         }
     }
 
+    fn entry_mut(&mut self, log: &GroupId, seq: Seq) -> Option<&mut Stored> {
+        self.logs.get_mut(log)?.entries.get_mut(&seq)
+    }
+
     fn take_back_entry(&mut self, id: &GroupId) {
+        self.order.pop();
         let Some(log) = self.logs.get_mut(id) else { return };
         if let Some((_, entry)) = log.entries.pop_last() {
             log.places.remove(&entry.hash);
@@ -143,7 +158,7 @@ impl Store for MemoryStore {
         if tail != after {
             return Err(StoreError::Conflict("the log's tail"));
         }
-        if self.find(id, &entry.hash)?.is_some() {
+        if self.find(id, entry.near, &entry.hash)?.is_some() {
             return Err(StoreError::Conflict("an entry that the log has"));
         }
         let epoch = entry.commit.map(|commit| commit.epoch);
@@ -154,14 +169,15 @@ impl Store for MemoryStore {
         let place = entry.at(tail.next());
         log.places.insert(entry.hash, place.seq);
         log.commits.extend(epoch.map(|epoch| (epoch, place.seq)));
-        let bytes = entry.bytes.to_vec();
-        let stored = Stored { place, hash: entry.hash, commit: entry.commit, bytes };
+        let NewEntry { hash, commit, origin, bytes, .. } = *entry;
+        let stored = Stored { place, hash, commit, origin, bytes: bytes.to_vec() };
         log.entries.insert(place.seq, stored);
+        self.order.push((*id, place.seq));
         self.undo.push(Undo::Append(*id));
         Ok(place)
     }
 
-    fn find(&self, log: &GroupId, hash: &Digest) -> Result<Option<Seq>, StoreError> {
+    fn find(&self, log: &GroupId, _near: u64, hash: &Digest) -> Result<Option<Seq>, StoreError> {
         Ok(self.logs.get(log).and_then(|log| log.places.get(hash).copied()))
     }
 
@@ -190,11 +206,60 @@ impl Store for MemoryStore {
         let entries = self.logs.get(log).map(|log| log.entries.range(after.next()..));
         for (seq, entry) in entries.into_iter().flatten() {
             let wanted = which == Which::All || entry.commit.is_some();
-            if wanted && page.add(*seq, &entry.bytes).is_break() {
+            let add = |page: &mut PageBuilder| match &entry.bytes[..] {
+                [] => page.add_dropped(*seq, entry.hash),
+                bytes => page.add(*seq, bytes),
+            };
+            if wanted && add(&mut page).is_break() {
                 break;
             }
         }
         Ok(page.finish())
+    }
+
+    fn drop_bodies(
+        &mut self,
+        after: u64,
+        before: UnixMillis,
+        max: usize,
+    ) -> Result<Dropping, StoreError> {
+        self.faults.strike()?;
+        let mut dropping = Dropping { reached: after, complete: true, ..Dropping::default() };
+        let skipped = usize::try_from(after).unwrap_or(usize::MAX);
+        let rows: Vec<_> = self.order.iter().skip(skipped).copied().collect();
+        for (count, (log, seq)) in rows.into_iter().enumerate() {
+            let Some(entry) = self.entry_mut(&log, seq) else { continue };
+            if entry.origin.time >= before {
+                break;
+            }
+            if count >= max {
+                dropping.complete = false;
+                break;
+            }
+            dropping.reached = dropping.reached.saturating_add(1);
+            if entry.commit.is_some() || entry.origin.lasts || entry.bytes.is_empty() {
+                continue;
+            }
+            let bytes = std::mem::take(&mut entry.bytes);
+            let (len, author) = (size(&bytes), entry.origin.author);
+            dropping.bodies = dropping.bodies.saturating_add(1);
+            dropping.freed.extend([(Owner::Log(log), len), (Owner::Person(author), len)]);
+            self.undo.push(Undo::Drop(log, seq, bytes));
+        }
+        Ok(dropping)
+    }
+
+    fn usage(&self) -> Result<Vec<(Owner, u64)>, StoreError> {
+        let mut usage = BTreeMap::<_, u64>::new();
+        for (log, entries) in &self.logs {
+            for entry in entries.entries.values() {
+                for owner in [Owner::Log(*log), Owner::Person(entry.origin.author)] {
+                    let sum = usage.entry(owner).or_default();
+                    *sum = sum.saturating_add(size(&entry.bytes));
+                }
+            }
+        }
+        Ok(usage.into_iter().filter(|(_, bytes)| *bytes > 0).collect())
     }
 
     fn record(&mut self, index: u64, time: UnixMillis, entry: &[u8]) -> Result<(), StoreError> {
@@ -263,6 +328,10 @@ impl Store for MemoryStore {
         self.take_back();
         Ok(())
     }
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{fault::RuleFault, store::StoreError, transparency::HeadFault};
 use openchat_pki::MemberCertificate;
-use openchat_roster::{CommitFault, MessageFault, NoticeFault, PrekeyFault};
+use openchat_roster::{CommitFault, MessageFault, NoticeFault, PrekeyFault, inbox};
 use openchat_wire::{
     DecodeError, Fingerprint, GroupId, Name, Seq,
     relay::{Answer, Refusal, SignedReceipt},
@@ -74,6 +74,14 @@ pub struct Tailing {
     pub reader: Fingerprint,
     /// The last entry that is for this reader, who has no seat any more; `None` while it has.
     pub last: Option<Seq>,
+}
+
+impl Tailing {
+    /// Whether it is the reader's own inbox, which nobody shares.
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        self.log == inbox(&self.reader)
+    }
 }
 
 /// Somebody has lost its seat: its tails of the log have this entry as their last one.
@@ -169,6 +177,11 @@ impl From<RuleFault> for Stop {
 }
 
 impl Stop {
+    /// Whether the same entry may be there already.
+    pub(crate) const fn may_be_repeated(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Failed(StoreError::Conflict(_)))
+    }
+
     /// The refusal that names the check which failed.
     pub(crate) fn invalid(check: &impl ToString) -> Self {
         Refusal::Invalid(check.to_string()).into()

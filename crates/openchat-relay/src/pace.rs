@@ -60,12 +60,14 @@ impl Pace {
 pub(crate) struct Bucket {
     pace: Pace,
     full_at: UnixMillis,
+    /// When a token was last taken: a moment to come was named by a clock that has been set back.
+    taken_at: UnixMillis,
 }
 
 impl Bucket {
     /// A full one.
     pub(crate) const fn new(pace: Pace) -> Self {
-        Self { pace, full_at: UnixMillis(0) }
+        Self { pace, full_at: UnixMillis(0), taken_at: UnixMillis(0) }
     }
 
     /// Milliseconds until there are so many tokens, or the bucket is full: 0 is now.
@@ -79,16 +81,20 @@ impl Bucket {
     /// Takes tokens, which [`wait`](Self::wait) said there are.
     pub(crate) fn take(&mut self, tokens: u32, now: UnixMillis) {
         self.full_at = self.full_at(now).after(self.pace.interval.saturating_mul(tokens));
+        self.taken_at = now;
     }
 
     fn is_full(self, now: UnixMillis) -> bool {
         self.full_at(now) <= now
     }
 
-    /// Never more than a bucketful ahead: a clock that was set back closes no group for long.
+    /// Never more than a bucketful ahead. Beyond that, a clock that was set back counts as time that
+    /// has passed: by what it shows now, nobody would have a token until it shows the old time again.
     fn full_at(self, now: UnixMillis) -> UnixMillis {
         let Pace { burst, interval } = self.pace;
-        self.full_at.clamp(now, now.after(interval.saturating_mul(burst)))
+        let farthest = now.after(interval.saturating_mul(burst));
+        let was_set_back = now < self.taken_at && farthest.after(interval) < self.full_at;
+        if was_set_back { now } else { self.full_at.clamp(now, farthest) }
     }
 }
 
@@ -162,9 +168,37 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_by_years_asks_for_an_interval_of_patience() {
-        assert_eq!(u128::from(emptied().wait(1, UnixMillis(0))), JOIN_INTERVAL.as_millis());
+    fn a_clock_set_back_by_years_closes_no_bucket() {
+        let mut bucket = emptied();
+        let mut now = UnixMillis(NOW.0 / 2);
+        for taken in 0..JOIN_BURST {
+            assert_eq!(bucket.wait(1, now), 0, "token {taken}");
+            bucket.take(1, now);
+        }
+        // From there on it is a bucket as any other.
+        for _ in 0..3 {
+            assert_eq!(u128::from(bucket.wait(1, now)), JOIN_INTERVAL.as_millis());
+            now = now.after(JOIN_INTERVAL);
+            assert_eq!(bucket.wait(1, now), 0);
+            bucket.take(1, now);
+        }
         assert_eq!(Bucket::new(Pace::JOINS).wait(1, UnixMillis(0)), 0);
+    }
+
+    #[test]
+    fn a_clock_set_back_a_little_gives_no_token_away() {
+        let now = UnixMillis(NOW.0 - 1);
+        assert_eq!(u128::from(emptied().wait(1, now)), JOIN_INTERVAL.as_millis());
+        assert!(emptied().wait(JOIN_BURST, now) > 0);
+    }
+
+    #[test]
+    fn more_than_a_bucketful_at_once_is_paid_for_to_the_end() {
+        let mut bucket = Bucket::new(Pace::JOINS);
+        bucket.take(JOIN_BURST * 3, NOW);
+        let paid = NOW.after(JOIN_INTERVAL * JOIN_BURST * 2);
+        assert!(bucket.wait(1, paid) > 0);
+        assert_eq!(bucket.wait(1, paid.after(JOIN_INTERVAL)), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     outcome::{Identity, Outcome, Publish, Stop, Tailing},
     place::{groups, key, lost_seat},
     relay::Relay,
-    store::{Limit, Store, Table, Which},
+    store::{Body, Limit, Store, Table, Which},
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::sign_receipt;
@@ -32,7 +32,8 @@ impl<S: Store> Relay<S> {
         let group = self.groups.get(&self.store, log)?.ok_or(Refusal::NoAccess)?;
         reader(group, who)?;
         let page = self.store.read(log, after, Which::Commits, Limit::READ)?;
-        let entries = page.entries.into_iter().map(|(seq, bytes)| (seq, Blob(bytes))).collect();
+        let whole = |(seq, body): (Seq, Body)| body.whole().map(|bytes| (seq, Blob(bytes)));
+        let entries = page.entries.into_iter().map(whole).collect::<Result<_, _>>()?;
         Ok(Outcome::answer(Answer::Entries { entries, complete: page.complete }))
     }
 

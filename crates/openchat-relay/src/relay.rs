@@ -6,6 +6,7 @@ use crate::{
     pace::{Buckets, Pace},
     store::{Store, StoreError, Table},
     transparency::Transparency,
+    usage::{Quotas, Usage},
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::{CertificateAuthority, ServerKeys};
@@ -38,6 +39,8 @@ pub struct Relay<S> {
     pub(crate) receipt_key: IdentityKey,
     pub(crate) transparency: Transparency,
     pub(crate) groups: Groups,
+    /// Bytes kept of each log and person.
+    pub(crate) usage: Usage,
     /// How many groups each person may create right now.
     pub(crate) creates: Buckets<Fingerprint>,
     /// How many people each person may add right now.
@@ -64,6 +67,7 @@ impl<S: Store> Relay<S> {
         let Keys { ca, log, relay } = keys;
         let public = ServerKeys::new(*log.public(), *relay.public());
         let transparency = Transparency::load(&store, public.log_id, log)?;
+        let usage = Usage::load(&store)?;
         Ok(Self {
             store,
             server_keys: ca.sign_server_keys(&public),
@@ -71,6 +75,7 @@ impl<S: Store> Relay<S> {
             receipt_key: relay,
             transparency,
             groups: Groups::default(),
+            usage,
             creates: Buckets::new(Pace::CREATES),
             adds: Buckets::new(Pace::ADDS),
             published: Buckets::new(Pace::PUBLISHED),
@@ -109,11 +114,17 @@ impl<S: Store> Relay<S> {
             None => self.store.flush(),
             Some(error) => self.store.rollback().and(Err(error)),
         };
+        self.usage.settle(flushed.is_ok());
         flushed.or_else(|error| {
             self.given_up = error.is_fatal();
             self.forget_batch()?;
             Err(error)
         })
+    }
+
+    /// How much may be kept, from now on.
+    pub const fn set_quotas(&mut self, quotas: Quotas) {
+        self.usage.quotas = quotas;
     }
 
     /// The certificate authority, for the server's own certificate.
@@ -165,7 +176,7 @@ impl<S: Store> Relay<S> {
             Request::FetchPrekey(owner) => self.fetch_prekey(who, owner, now),
             Request::ReadCommits { log, after } => self.read_commits(who, log, *after),
             Request::Tail { log, after } => self.tail(who, log, *after),
-            Request::Append { log, entry, letters } => {
+            Request::Append { log, entry, letters, .. } => {
                 self.append(who, (log, &entry.0), letters, now)
             }
             Request::Receipt { log, at } => self.receipt(who, log, *at),

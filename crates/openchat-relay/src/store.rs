@@ -10,10 +10,15 @@
 //! A store gives each entry of a log its place. Places grow and need not be dense, so a store may
 //! number entries as its backend does. One writer is assumed; compare-and-swap makes it certain.
 //!
+//! # Bodies
+//! An entry's body may be dropped when it is old; its place, its hash and the log hash stay for ever,
+//! so the log goes on to be one chain, and the same bytes are known again. A commit's body, and that of
+//! any entry that [lasts](Origin::lasts), is never dropped.
+//!
 //! `conformance` (feature `simulation`) is the suite that every store has to pass.
 
 use openchat_roster::log_hash_next;
-use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis, limits};
+use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis, limits};
 use std::{error::Error, ops::ControlFlow, sync::Arc};
 
 /// Keeps what the relay decided. See the [module](self) for what it promises.
@@ -30,11 +35,11 @@ pub trait Store {
         entry: &NewEntry<'_>,
     ) -> Result<Place, StoreError>;
 
-    /// Where the log has the entry with this SHA-256.
+    /// Where the log has the entry with this SHA-256, which was appended as [`near`](NewEntry::near).
     ///
     /// # Errors
     /// As the backend fails.
-    fn find(&self, log: &GroupId, hash: &Digest) -> Result<Option<Seq>, StoreError>;
+    fn find(&self, log: &GroupId, near: u64, hash: &Digest) -> Result<Option<Seq>, StoreError>;
 
     /// The newest entry's place; `None` if there is no such log.
     ///
@@ -65,6 +70,25 @@ pub trait Store {
         which: Which,
         limit: Limit,
     ) -> Result<Page, StoreError>;
+
+    /// Drops bodies that came before `before`: of at most `max` entries, in the order in which they
+    /// came into any log, from the one behind `after` on ([`Dropping::reached`] of the last time, 0
+    /// at first). It ends at the first entry that is not that old.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn drop_bodies(
+        &mut self,
+        after: u64,
+        before: UnixMillis,
+        max: usize,
+    ) -> Result<Dropping, StoreError>;
+
+    /// Bytes of the bodies that are kept, of each log and of each person who brought some.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn usage(&self) -> Result<Vec<(Owner, u64)>, StoreError>;
 
     /// Puts an entry at the end of the transparency log, whose length `index` must be.
     ///
@@ -126,14 +150,31 @@ pub trait Store {
 /// An entry on its way into a log.
 #[derive(Debug, Clone, Copy)]
 pub struct NewEntry<'a> {
+    /// A number that follows from the bytes and is alike for entries that come after one another. By
+    /// their hashes alone, the entries of a batch would stand all over a store's index, and each of
+    /// them would cost a page of its own.
+    pub near: u64,
     /// SHA-256 of the bytes, by which the same entry is known again.
     pub hash: Digest,
     /// The log hash at the place before.
     pub before: Digest,
     /// What a commit leads to; `None` for any other entry.
     pub commit: Option<CommitPoint>,
-    /// The entry as it was received.
+    /// Who brought it, and when.
+    pub origin: Origin,
+    /// The entry as it was received; never empty.
     pub bytes: &'a [u8],
+}
+
+/// Where an entry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose quota it counts for.
+    pub author: Fingerprint,
+    /// When it came, by the server's clock.
+    pub time: UnixMillis,
+    /// Its body is never dropped. A commit's is not anyway.
+    pub lasts: bool,
 }
 
 impl NewEntry<'_> {
@@ -183,7 +224,7 @@ pub enum Which {
 /// How much one read may bring. One entry always comes, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Entries.
+    /// Entries, the dropped ones too.
     pub entries: usize,
     /// Bytes of all entries together.
     pub bytes: usize,
@@ -198,10 +239,54 @@ impl Limit {
 /// Consecutive entries of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Places and bytes, in order.
-    pub entries: Vec<(Seq, Vec<u8>)>,
+    /// Places and bodies, in order.
+    pub entries: Vec<(Seq, Body)>,
     /// Nothing that was asked for stands behind the last one.
     pub complete: bool,
+}
+
+/// What is there of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Its bytes.
+    Whole(Vec<u8>),
+    /// They were dropped: their SHA-256.
+    Dropped(Digest),
+}
+
+impl Body {
+    /// The bytes of an entry whose body is never dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it was all the same.
+    pub fn whole(self) -> Result<Vec<u8>, StoreError> {
+        match self {
+            Self::Whole(bytes) => Ok(bytes),
+            Self::Dropped(_) => Err(StoreError::Corrupt("a commit without its body")),
+        }
+    }
+}
+
+/// What came of dropping bodies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropping {
+    /// The number of the last entry that was looked at; the next time goes on behind it.
+    pub reached: u64,
+    /// Bodies that were dropped.
+    pub bodies: u64,
+    /// What they took, by log and person; of each there may be several.
+    pub freed: Vec<(Owner, u64)>,
+    /// No entry behind `reached` is that old.
+    pub complete: bool,
+}
+
+/// Whose bytes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// A log's, an inbox's too.
+    Log(GroupId),
+    /// Those that a person brought into any log.
+    Person(Fingerprint),
 }
 
 /// Fills a page from entries in order, for stores to build on.
@@ -221,15 +306,24 @@ impl PageBuilder {
 
     /// Adds the next entry, or breaks: it does not fit any more.
     pub fn add(&mut self, seq: Seq, bytes: &[u8]) -> ControlFlow<()> {
+        self.put(seq, bytes.len(), || Body::Whole(bytes.to_vec()))
+    }
+
+    /// Adds the next entry, whose body was dropped.
+    pub fn add_dropped(&mut self, seq: Seq, hash: Digest) -> ControlFlow<()> {
+        self.put(seq, 0, || Body::Dropped(hash))
+    }
+
+    fn put(&mut self, seq: Seq, len: usize, body: impl FnOnce() -> Body) -> ControlFlow<()> {
         let entries = &mut self.page.entries;
-        let total = self.bytes.saturating_add(bytes.len());
+        let total = self.bytes.saturating_add(len);
         let fits = entries.len() < self.limit.entries && total <= self.limit.bytes;
         if !fits && !entries.is_empty() {
             self.page.complete = false;
             return ControlFlow::Break(());
         }
         self.bytes = total;
-        entries.push((seq, bytes.to_vec()));
+        entries.push((seq, body()));
         ControlFlow::Continue(())
     }
 
@@ -283,6 +377,8 @@ pub enum Table {
     GivenPrekey,
     /// Prekeys of last resort, by their owner.
     LastResort,
+    /// How far old bodies were dropped; one record.
+    Retention,
 }
 
 /// Why a store did not do it.

@@ -36,7 +36,7 @@ pub use fault::{CommitFault, LeaveFault, MessageFault, NoticeFault};
 pub use heartbeat::{Heartbeat, SignedHeartbeat};
 pub use leave::{Leave, LeaveEntry};
 pub use lists::{Admitted, Denied};
-pub use log::{LogEntry, inbox, log_hash_next, log_hash_start};
+pub use log::{LogEntry, inbox, log_hash_next, log_hash_over, log_hash_start};
 pub use message::{CONFIRMED_PREFIX, MessageEntry, MessageHeader};
 pub use notice::{Notice, NoticeEntry};
 pub use outline::{NewLeaf, Outline};

@@ -69,5 +69,11 @@ pub fn log_hash_start(group: &GroupId) -> Digest {
 /// `L_s = H("entry" ‖ L_{s'} ‖ s ‖ SHA-256(entry))`, where s' is the place before s.
 #[must_use]
 pub fn log_hash_next(before: &Digest, seq: Seq, entry: &[u8]) -> Digest {
-    hash(Label::Entry, &[&before.0, &seq.0.to_be_bytes(), &sha256(entry).0])
+    log_hash_over(before, seq, &sha256(entry))
+}
+
+/// As [`log_hash_next`], over an entry of which only the SHA-256 is there.
+#[must_use]
+pub fn log_hash_over(before: &Digest, seq: Seq, entry_hash: &Digest) -> Digest {
+    hash(Label::Entry, &[&before.0, &seq.0.to_be_bytes(), &entry_hash.0])
 }

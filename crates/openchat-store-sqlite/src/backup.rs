@@ -79,10 +79,10 @@ mod tests {
     use openchat_crypto::sha256;
     use openchat_relay::{
         Limit, Store as _,
-        store::{NewEntry, Place, Table},
+        store::{NewEntry, Origin, Place, Table},
     };
     use openchat_roster::log_hash_start;
-    use openchat_wire::{GroupId, Seq, UnixMillis};
+    use openchat_wire::{Fingerprint, GroupId, Seq, UnixMillis};
     use std::{fs, os::unix::fs::PermissionsExt};
 
     const LOG: GroupId = GroupId([1; 32]);
@@ -92,7 +92,8 @@ mod tests {
         for index in 0..count {
             let bytes = vec![index; 5_000];
             let (hash, before) = (sha256(&bytes), place.log_hash);
-            let entry = NewEntry { hash, before, commit: None, bytes: &bytes };
+            let origin = Origin { author: Fingerprint([2; 32]), time: UnixMillis(1), lasts: false };
+            let entry = NewEntry { near: 0, hash, before, commit: None, origin, bytes: &bytes };
             place = store.append(&LOG, place.seq, &entry).unwrap();
             store.record(index.into(), UnixMillis(0), &[index]).unwrap();
         }

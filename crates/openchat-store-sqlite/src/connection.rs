@@ -2,7 +2,7 @@
 
 use crate::{convert::failed, schema};
 use openchat_relay::StoreError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
@@ -53,11 +53,9 @@ fn open(database: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
 }
 
 /// Checkpoints are the store's own affair ([`crate::SqliteStore`]): SQLite's automatic ones ignore
-/// a failed sync.
+/// a failed sync, and the one on closing would sync again what has just failed to.
 fn configure(connection: &Connection) -> Result<(), StoreError> {
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-        .map_err(failed)?;
+    let mode = journal_mode_wal(connection).map_err(failed)?;
     if mode != "wal" {
         return Err(StoreError::backend(io::Error::other(
             "no write-ahead log on this file system",
@@ -65,7 +63,21 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     }
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
+    checkpoint_on_close(connection, false)?;
     connection.pragma_update(None, "journal_size_limit", KEPT_LOG).map_err(failed)
+}
+
+/// The statement tells the mode before it has stored it: only its end says whether that worked.
+fn journal_mode_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = wal")?;
+    let modes = statement.query_map([], |row| row.get::<_, String>(0))?;
+    modes.collect()
+}
+
+/// Whether closing this connection, as the last one, copies the write-ahead log and removes it.
+pub(crate) fn checkpoint_on_close(connection: &Connection, does: bool) -> Result<(), StoreError> {
+    let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does);
+    set.map_err(failed).map(drop)
 }
 
 /// A file that only its owner may read and write, made if need be.

@@ -7,8 +7,10 @@
 mod backup;
 mod connection;
 mod convert;
+mod logs;
 mod operator;
 mod read;
+mod retention;
 mod schema;
 mod store;
 

@@ -9,7 +9,7 @@ use openchat_relay::{
     Limit, Page, StoreError,
     store::{PageBuilder, Recorded, Table, Which},
 };
-use openchat_wire::{GroupId, Seq, UnixMillis};
+use openchat_wire::{Digest, GroupId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::Path;
 
@@ -37,11 +37,11 @@ impl SqliteReader {
 }
 
 const ALL: &str = "
-    SELECT seq, bytes FROM entries
+    SELECT seq, bytes, hash FROM entries
     WHERE log = (SELECT id FROM logs WHERE name = ?1) AND seq > ?2 ORDER BY seq";
 
 const COMMITS: &str = "
-    SELECT seq, bytes FROM entries INDEXED BY commits_by_place
+    SELECT seq, bytes, hash FROM entries INDEXED BY commits_by_place
     WHERE log = (SELECT id FROM logs WHERE name = ?1) AND seq > ?2 AND epoch IS NOT NULL
     ORDER BY seq";
 
@@ -63,7 +63,12 @@ pub(crate) fn read(
         let seq = Seq(number(row.get(0).map_err(failed)?)?);
         let bytes = row.get_ref(1).map_err(failed)?;
         let bytes = bytes.as_blob().map_err(|_| StoreError::Corrupt("an entry without bytes"))?;
-        if page.add(seq, bytes).is_break() {
+        let added = if bytes.is_empty() {
+            page.add_dropped(seq, Digest(row.get(2).map_err(failed)?))
+        } else {
+            page.add(seq, bytes)
+        };
+        if added.is_break() {
             break;
         }
     }

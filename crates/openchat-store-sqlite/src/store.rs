@@ -3,15 +3,17 @@
 use crate::{
     SqliteReader, connection,
     convert::{failed, failed_or_conflict, integer, number},
-    read,
+    logs::{Log, Logs},
+    read, retention,
 };
 use openchat_relay::{
     Limit, Page, Store, StoreError,
-    store::{CommitPoint, NewEntry, Place, Point, Record, Recorded, Table, Which},
+    store::{CommitPoint, Dropping, NewEntry, Owner, Place, Point, Record, Recorded, Table, Which},
 };
-use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
+use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, hooks::Wal, params};
 use std::{
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
     sync::{
@@ -20,9 +22,10 @@ use std::{
     },
 };
 
-/// Pages of the write-ahead log after which they are copied into the database: 4 MiB, as SQLite
-/// does by itself.
-const CHECKPOINT_PAGES: i32 = 1_000;
+/// Pages of the write-ahead log after which they are copied into the database: 16 MiB. Whoever waits
+/// for an answer meanwhile waits for milliseconds more, so it is done rarely: the pages that change
+/// most are copied once, however often they were written.
+const CHECKPOINT_PAGES: i32 = 4_000;
 
 /// The relay's store in an SQLite database, which it alone writes to.
 #[derive(Debug)]
@@ -31,6 +34,15 @@ pub struct SqliteStore {
     path: PathBuf,
     /// Length of the write-ahead log in pages, after the last commit.
     log_pages: Arc<AtomicI32>,
+    logs: Logs,
+    /// There may be entries from before version 3, which are known by their hashes alone.
+    was_upgraded: bool,
+    /// The rows of people.
+    people: HashMap<Fingerprint, i64>,
+    /// Entries since the sums of what is kept were brought up to date.
+    uncounted: u64,
+    /// Nothing failed that leaves open what is on the disk.
+    sound: bool,
     _lock: File,
 }
 
@@ -50,7 +62,24 @@ impl SqliteStore {
             Ok(())
         };
         connection.wal_hook(Some(hook)).map_err(failed)?;
-        Ok(Self { connection, path: database.to_owned(), log_pages, _lock: lock })
+        let path = database.to_owned();
+        let was_upgraded = retention::was_upgraded(&connection)?;
+        let mut store = Self {
+            connection,
+            path,
+            log_pages,
+            logs: Logs::default(),
+            was_upgraded,
+            people: HashMap::new(),
+            uncounted: 0,
+            sound: false,
+            _lock: lock,
+        };
+        // What a killed process wrote may stand in the system's cache only. It is found again and
+        // answered for from now on, so it has to be on the disk.
+        store.copy_log()?;
+        store.sound = true;
+        Ok(store)
     }
 
     /// A further connection for reading what is flushed.
@@ -69,18 +98,62 @@ impl SqliteStore {
         Ok(&self.connection)
     }
 
-    fn begin_log(&self, log: &GroupId) -> Result<(), StoreError> {
+    /// The row of a log that has no entries yet.
+    fn begin_log(&self, log: &GroupId) -> Result<i64, StoreError> {
         const LOG: &str = "INSERT OR IGNORE INTO logs (name) VALUES (?1)";
-        let mut statement = self.writing()?.prepare_cached(LOG).map_err(failed)?;
-        statement.execute([log.0]).map_err(failed).map(drop)
+        const ROW: &str = "SELECT id FROM logs WHERE name = ?1";
+        let connection = self.writing()?;
+        connection.execute(LOG, [log.0]).map_err(failed)?;
+        connection.query_row(ROW, [log.0], |row| row.get(0)).map_err(failed)
     }
 
-    /// Copies the write-ahead log into the database once it is long. Nobody is waited for: what a
-    /// reader still needs stays. A disk without room for it may have some later.
+    /// A log that has entries.
+    fn log(&self, name: &GroupId) -> Result<Option<Log>, StoreError> {
+        const TAIL: &str = "
+            SELECT seq, log_hash, log FROM entries
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) ORDER BY seq DESC LIMIT 1";
+        if let Some(known) = self.logs.get(name) {
+            return Ok(Some(known));
+        }
+        let mut statement = self.connection.prepare_cached(TAIL).map_err(failed)?;
+        let log = |row: &Row<'_>| Ok(Log { tail: place(row)?, row: row.get(2).map_err(failed)? });
+        statement.query_row([name.0], |row| Ok(log(row))).optional().map_err(failed)?.transpose()
+    }
+
+    /// The row of a person.
+    fn person(&mut self, who: &Fingerprint) -> Result<i64, StoreError> {
+        if let Some(id) = self.people.get(who) {
+            return Ok(*id);
+        }
+        let connection = self.writing()?;
+        let add = "INSERT OR IGNORE INTO people (fingerprint) VALUES (?1)";
+        connection.execute(add, [who.0]).map_err(failed)?;
+        let find = "SELECT id FROM people WHERE fingerprint = ?1";
+        let id = connection.query_row(find, [who.0], |row| row.get(0)).map_err(failed)?;
+        self.people.insert(*who, id);
+        Ok(id)
+    }
+
+    /// Brings the sums of what is kept up to date, now and then.
+    fn count_if_many(&mut self) -> Result<(), StoreError> {
+        if self.uncounted >= retention::COUNT_AFTER {
+            retention::count_up(&self.connection)?;
+            self.uncounted = 0;
+        }
+        Ok(())
+    }
+
+    /// Copies the write-ahead log into the database once it is long.
     fn checkpoint(&self) -> Result<(), StoreError> {
         if self.log_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
             return Ok(());
         }
+        self.copy_log()
+    }
+
+    /// Syncs the write-ahead log and copies it into the database. Nobody is waited for: what a
+    /// reader still needs stays. A disk without room for it may have some later.
+    fn copy_log(&self) -> Result<(), StoreError> {
         let copied = self
             .connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -100,46 +173,53 @@ impl Store for SqliteStore {
         entry: &NewEntry<'_>,
     ) -> Result<Place, StoreError> {
         const ENTRY: &str = "
-            INSERT INTO entries (log, seq, hash, log_hash, epoch, interim, bytes)
-            VALUES ((SELECT id FROM logs WHERE name = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
-        let tail = self.tail(log)?.map_or(Seq(0), |tail| tail.seq);
+            INSERT INTO entries
+                (log, seq, near, hash, log_hash, epoch, interim, author, time, lasts, bytes)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let known = self.log(log)?;
+        let tail = known.map_or(Seq(0), |log| log.tail.seq);
         if tail != after {
             return Err(StoreError::Conflict("the log's tail"));
         }
-        let place = entry.at(tail.next());
-        if tail == Seq(0) {
-            self.begin_log(log)?;
+        if self.was_upgraded && self.find(log, 0, &entry.hash)?.is_some() {
+            return Err(StoreError::Conflict("an entry of the log"));
         }
+        let place = entry.at(tail.next());
+        let row = known.map_or_else(|| self.begin_log(log), |log| Ok(log.row))?;
+        let author = self.person(&entry.origin.author)?;
         let mut statement = self.writing()?.prepare_cached(ENTRY).map_err(failed)?;
-        let row = params![
-            log.0,
+        let inserted = statement.execute(params![
+            row,
             integer(place.seq.0),
+            integer(entry.near),
             entry.hash.0,
             place.log_hash.0,
             entry.commit.map(|commit| integer(commit.epoch.0)),
             entry.commit.map(|commit| commit.interim.0),
+            author,
+            integer(entry.origin.time.0),
+            entry.origin.lasts,
             entry.bytes,
-        ];
-        let inserted = statement.execute(row);
+        ]);
+        drop(statement);
         inserted.map_err(|error| failed_or_conflict(error, "an entry or epoch of the log"))?;
+        self.logs.know(log, Log { row, tail: place });
+        self.uncounted = self.uncounted.saturating_add(1);
         Ok(place)
     }
 
-    fn find(&self, log: &GroupId, hash: &Digest) -> Result<Option<Seq>, StoreError> {
+    fn find(&self, log: &GroupId, near: u64, hash: &Digest) -> Result<Option<Seq>, StoreError> {
         const FIND: &str = "
             SELECT seq FROM entries
-            WHERE log = (SELECT id FROM logs WHERE name = ?1) AND hash = ?2";
+            WHERE log = (SELECT id FROM logs WHERE name = ?1) AND near IN (0, ?2) AND hash = ?3";
         let mut statement = self.connection.prepare_cached(FIND).map_err(failed)?;
-        let seq = statement.query_row(params![log.0, hash.0], |row| row.get(0)).optional();
+        let seq =
+            statement.query_row(params![log.0, integer(near), hash.0], |row| row.get(0)).optional();
         seq.map_err(failed)?.map(|seq| number(seq).map(Seq)).transpose()
     }
 
     fn tail(&self, log: &GroupId) -> Result<Option<Place>, StoreError> {
-        const TAIL: &str = "
-            SELECT seq, log_hash FROM entries
-            WHERE log = (SELECT id FROM logs WHERE name = ?1) ORDER BY seq DESC LIMIT 1";
-        let mut statement = self.connection.prepare_cached(TAIL).map_err(failed)?;
-        statement.query_row([log.0], |row| Ok(place(row))).optional().map_err(failed)?.transpose()
+        Ok(self.log(log)?.map(|log| log.tail))
     }
 
     fn commit(&self, log: &GroupId, epoch: Epoch) -> Result<Option<Seq>, StoreError> {
@@ -169,6 +249,19 @@ impl Store for SqliteStore {
         limit: Limit,
     ) -> Result<Page, StoreError> {
         read::read(&self.connection, log, after, which, limit)
+    }
+
+    fn drop_bodies(
+        &mut self,
+        after: u64,
+        before: UnixMillis,
+        max: usize,
+    ) -> Result<Dropping, StoreError> {
+        retention::drop_bodies(self.writing()?, after, before, max)
+    }
+
+    fn usage(&self) -> Result<Vec<(Owner, u64)>, StoreError> {
+        retention::usage(&self.connection)
     }
 
     fn record(&mut self, index: u64, time: UnixMillis, entry: &[u8]) -> Result<(), StoreError> {
@@ -244,19 +337,36 @@ impl Store for SqliteStore {
         if self.connection.is_autocommit() {
             return Ok(());
         }
-        match self.connection.execute_batch("COMMIT").map_err(failed) {
+        let committed = self
+            .count_if_many()
+            .and_then(|()| self.connection.execute_batch("COMMIT").map_err(failed));
+        let flushed = match committed {
             Ok(()) => self.checkpoint(),
             Err(StoreError::Full) => self.rollback().and(Err(StoreError::Full)),
             Err(error) => Err(error),
-        }
+        };
+        self.sound &= !flushed.as_ref().is_err_and(StoreError::is_fatal);
+        flushed
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
+        // Some of them may be those of the batch.
+        self.people.clear();
+        self.logs.forget();
         // Some errors make SQLite roll back by itself.
         if self.connection.is_autocommit() {
             return Ok(());
         }
         self.connection.execute_batch("ROLLBACK").map_err(failed)
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.sound {
+            // Without it the write-ahead log stays, which the next start copies.
+            let _ = connection::checkpoint_on_close(&self.connection, true);
+        }
     }
 }
 
@@ -274,6 +384,7 @@ pub(crate) const fn kind(table: Table) -> &'static str {
         Table::Prekey => "prekey",
         Table::GivenPrekey => "given prekey",
         Table::LastResort => "last resort",
+        Table::Retention => "retention",
     }
 }
 
@@ -312,6 +423,7 @@ fn point(row: &Row<'_>) -> Result<Point, StoreError> {
 mod tests {
     use super::*;
     use openchat_crypto::sha256;
+    use openchat_relay::store::Origin;
     use openchat_roster::log_hash_start;
 
     const LOG: GroupId = GroupId([1; 32]);
@@ -320,7 +432,9 @@ mod tests {
         let start = Place { seq: Seq(0), log_hash: log_hash_start(&LOG) };
         let tail = store.tail(&LOG)?.unwrap_or(start);
         let (hash, before) = (sha256(bytes), tail.log_hash);
-        store.append(&LOG, tail.seq, &NewEntry { hash, before, commit: None, bytes })
+        let origin = Origin { author: Fingerprint([2; 32]), time: UnixMillis(1), lasts: false };
+        let entry = NewEntry { near: 0, hash, before, commit: None, origin, bytes };
+        store.append(&LOG, tail.seq, &entry)
     }
 
     fn limit_pages(store: &SqliteStore, pages: i64) {
@@ -356,13 +470,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("db");
         let mut store = SqliteStore::open(&path).unwrap();
-        for text in 0..40_u8 {
+        for text in 0..120_u8 {
             append(&mut store, &vec![text; 400_000]).unwrap();
             store.flush().unwrap();
         }
         let log = std::fs::metadata(place.path().join("db-wal")).unwrap().len();
-        assert!(log < 8_000_000, "{log} bytes after 16 MB of entries");
-        assert!(std::fs::metadata(path).unwrap().len() > 8_000_000);
+        assert!(log < 24_000_000, "{log} bytes after 48 MB of entries");
+        assert!(std::fs::metadata(path).unwrap().len() > 24_000_000);
     }
 
     #[test]

@@ -6,16 +6,17 @@ use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store, StoreError,
     memory::MemoryStore,
-    store::{CommitPoint, NewEntry, Table, Which},
+    store::{CommitPoint, NewEntry, Origin, Table, Which},
 };
 use openchat_store_sqlite::SqliteStore;
-use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
+use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis};
 use proptest::prelude::*;
 
 /// Values come from a few, so that they meet.
 #[derive(Debug, Clone)]
 enum Step {
     Append { log: u8, after: u8, bytes: u8, epoch: Option<u8> },
+    Drop { after: u8, before: u8, max: u8 },
     Record { index: u8 },
     Put { key: u8, expected: Option<u8>, value: u8 },
     Remove { key: u8, expected: u8 },
@@ -29,6 +30,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (few(), 0_u8..6, 0_u8..20, prop::option::of(1_u8..6))
             .prop_map(|(log, after, bytes, epoch)| Step::Append { log, after, bytes, epoch }),
+        2 => (0_u8..6, 0_u8..20, 1_u8..5)
+            .prop_map(|(after, before, max)| Step::Drop { after, before, max }),
         2 => (0_u8..5).prop_map(|index| Step::Record { index }),
         4 => (few(), prop::option::of(few()), few())
             .prop_map(|(key, expected, value)| Step::Put { key, expected, value }),
@@ -47,14 +50,22 @@ fn log(number: u8) -> GroupId {
 fn apply<S: Store>(store: &mut S, step: &Step) -> Result<String, StoreError> {
     match *step {
         Step::Append { log: number, after, bytes, epoch } => {
-            let text = vec![bytes; usize::from(bytes) * 50];
+            let text = vec![bytes; usize::from(bytes) * 50 + 1];
             let commit = epoch.map(|epoch| CommitPoint {
                 epoch: Epoch(epoch.into()),
                 interim: Digest([epoch; 32]),
             });
             let (hash, before) = (sha256(&text), Digest([after; 32]));
-            let entry = NewEntry { hash, before, commit, bytes: &text };
+            let (author, time) = (Fingerprint([number; 32]), UnixMillis(bytes.into()));
+            let origin = Origin { author, time, lasts: bytes == 7 };
+            let entry = NewEntry { near: bytes.into(), hash, before, commit, origin, bytes: &text };
             Ok(format!("{:?}", store.append(&log(number), Seq(after.into()), &entry)?))
+        }
+        Step::Drop { after, before, max } => {
+            let before = UnixMillis(before.into());
+            let mut dropping = store.drop_bodies(after.into(), before, max.into())?;
+            dropping.freed.sort_unstable();
+            Ok(format!("{dropping:?}"))
         }
         Step::Record { index } => {
             store.record(index.into(), UnixMillis(index.into()), &[index])?;
@@ -79,13 +90,16 @@ fn everything<S: Store>(store: &S) -> Vec<String> {
     let limits = [Limit::READ, Limit { entries: 2, bytes: 1_000 }];
     let mut all = vec![format!("{:?}", store.recorded(0, 100).unwrap())];
     all.push(format!("{:?}", store.scan(Table::Name, &[], 3).unwrap()));
+    let mut usage = store.usage().unwrap();
+    usage.sort_unstable();
+    all.push(format!("{usage:?}"));
     for number in 0..4 {
         let log = log(number);
         all.push(format!("{:?}", store.tail(&log).unwrap()));
         all.push(format!("{:?}", store.get(Table::Name, &[number]).unwrap()));
         for at in 0..8 {
-            let text = vec![at; usize::from(at) * 50];
-            all.push(format!("{:?}", store.find(&log, &sha256(&text)).unwrap()));
+            let text = vec![at; usize::from(at) * 50 + 1];
+            all.push(format!("{:?}", store.find(&log, at.into(), &sha256(&text)).unwrap()));
             all.push(format!("{:?}", store.commit(&log, Epoch(at.into())).unwrap()));
             all.push(format!("{:?}", store.point(&log, Seq(at.into())).unwrap()));
             for (which, limit) in [Which::All, Which::Commits].into_iter().zip(limits) {

@@ -6,11 +6,11 @@
 use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store, StoreError, conformance,
-    store::{NewEntry, Place, Table},
+    store::{Body, NewEntry, Origin, Place, Table},
 };
 use openchat_roster::log_hash_start;
 use openchat_store_sqlite::{SqliteReader, SqliteStore};
-use openchat_wire::{GroupId, Seq};
+use openchat_wire::{Fingerprint, GroupId, Seq, UnixMillis};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -19,11 +19,15 @@ use tempfile::TempDir;
 
 const LOG: GroupId = GroupId([1; 32]);
 
+/// Where every entry comes from.
+const ORIGIN: Origin = Origin { author: Fingerprint([2; 32]), time: UnixMillis(1), lasts: false };
+
 fn append(store: &mut SqliteStore, bytes: &[u8]) -> Place {
     let start = Place { seq: Seq(0), log_hash: log_hash_start(&LOG) };
     let tail = store.tail(&LOG).unwrap().unwrap_or(start);
     let (hash, before) = (sha256(bytes), tail.log_hash);
-    store.append(&LOG, tail.seq, &NewEntry { hash, before, commit: None, bytes }).unwrap()
+    let entry = NewEntry { near: 0, hash, before, commit: None, origin: ORIGIN, bytes };
+    store.append(&LOG, tail.seq, &entry).unwrap()
 }
 
 /// A directory whose path has a space, as a person's may.
@@ -79,11 +83,11 @@ fn a_reader_sees_what_is_flushed_and_holds_nobody_up() {
     let read = |after| reader.read(&LOG, after, Limit::READ).unwrap().entries;
     assert_eq!(read(Seq(0)), [], "staged only");
     store.flush().unwrap();
-    assert_eq!(read(Seq(0)), [(first.seq, b"first".to_vec())]);
+    assert_eq!(read(Seq(0)), [(first.seq, Body::Whole(b"first".to_vec()))]);
     let second = append(&mut store, b"second");
     assert_eq!(read(first.seq), [], "a transaction is open and nobody waits for it");
     store.flush().unwrap();
-    assert_eq!(read(first.seq), [(second.seq, b"second".to_vec())]);
+    assert_eq!(read(first.seq), [(second.seq, Body::Whole(b"second".to_vec()))]);
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn a_newer_version_is_refused() {
     let (_place, path) = place();
     drop(SqliteStore::open(&path).unwrap());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.pragma_update(None, "user_version", 3).unwrap();
+    other.pragma_update(None, "user_version", 4).unwrap();
     drop(other);
     let refused = SqliteStore::open(&path).unwrap_err();
     assert!(matches!(refused, StoreError::Version(_)), "{refused}");

@@ -159,6 +159,16 @@ pub struct Status {
     pub logs: u64,
     /// Entries ever appended to them.
     pub entries: u64,
+    /// Bytes of the entries whose bodies are kept.
+    pub kept_bytes: u64,
+    /// When the oldest message came that is kept.
+    pub oldest: Option<UnixMillis>,
+    /// Bytes that may be kept of one log, if there is a limit.
+    pub quota_log: Option<u64>,
+    /// Bytes that may be kept of one person, if there is a limit.
+    pub quota_person: Option<u64>,
+    /// For how many days messages are kept, unless it is for ever.
+    pub retention_days: Option<u32>,
     /// Bytes of the database with its write-ahead log.
     pub database_bytes: u64,
     /// Bytes that its disk has left.

@@ -29,7 +29,12 @@ pub enum DecodeError {
 /// Types of this workspace have no unsized maps and no foreign serializers, for which alone
 /// postcard's encoder can fail; such a value would encode to nothing, which never decodes.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).unwrap_or_default()
+    encode_behind(Vec::new(), value)
+}
+
+/// The same behind what is there already. Room for it in `bytes` saves growing step by step.
+pub(crate) fn encode_behind<T: Serialize>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, bytes).unwrap_or_default()
 }
 
 /// The value that `bytes` is the canonical encoding of.
@@ -42,7 +47,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Resu
     }
     let (value, rest) =
         postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    if rest.is_empty() && encode(&value) == bytes {
+    if rest.is_empty() && encode_behind(Vec::with_capacity(bytes.len()), &value) == bytes {
         Ok(value)
     } else {
         Err(DecodeError::NotCanonical)

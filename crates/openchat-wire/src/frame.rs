@@ -4,7 +4,7 @@
 //! given plus what the caller pushed at once; a length beyond the cap ends the stream before a
 //! byte of it is kept.
 
-use crate::codec::{DecodeError, decode, encode};
+use crate::codec::{DecodeError, decode, encode_behind};
 use core::marker::PhantomData;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -12,6 +12,9 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const VERSION: u8 = 1;
 
 const LENGTH_BYTES: usize = 4;
+
+/// Room for most frames, so that they are written in one go: a message of a few hundred letters.
+const USUAL_FRAME: usize = 512;
 
 /// A decoder gives memory beyond this back as soon as the frame that needed it was taken: most
 /// frames are small, and thousands of idle connections have a decoder each.
@@ -41,12 +44,14 @@ pub enum FrameError {
 
 /// `value` as one frame.
 pub fn to_frame<T: Serialize>(value: &T) -> Vec<u8> {
-    let payload = encode(value);
-    let length = u32::try_from(payload.len().saturating_add(1)).unwrap_or(u32::MAX);
-    let mut frame = Vec::with_capacity(payload.len().saturating_add(LENGTH_BYTES + 1));
-    frame.extend_from_slice(&length.to_be_bytes());
+    let mut frame = Vec::with_capacity(USUAL_FRAME);
+    frame.extend_from_slice(&[0; LENGTH_BYTES]);
     frame.push(VERSION);
-    frame.extend_from_slice(&payload);
+    let mut frame = encode_behind(frame, value);
+    let length = u32::try_from(frame.len().saturating_sub(LENGTH_BYTES)).unwrap_or(u32::MAX);
+    if let Some(header) = frame.first_chunk_mut::<LENGTH_BYTES>() {
+        *header = length.to_be_bytes();
+    }
     frame
 }
 

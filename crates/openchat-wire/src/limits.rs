@@ -110,8 +110,10 @@ pub const SLOWEST_JOINS: Duration = Duration::from_mins(1);
 pub const EPOCH_WINDOW: u64 = 16;
 
 /// Generations a receiver derives forward for one sender. The log is totally ordered, so a gap
-/// means messages that were refused; 1,000 of them cost about a millisecond to skip.
-pub const MAX_FORWARD_SKIP: u32 = 1_000;
+/// means messages that were refused, or whose bodies are no longer kept: of one epoch hardly more
+/// than the 1,200 after which a sender renews its keys at the latest, and the 256 that are under
+/// way meanwhile. 2,000 of them cost about two milliseconds to skip.
+pub const MAX_FORWARD_SKIP: u32 = 2_000;
 
 /// Pairs of (epoch, wrapped secret) in a rejoin: the tail's and those where others may be stuck.
 pub const MAX_REJOIN_WRAPS: usize = 4;

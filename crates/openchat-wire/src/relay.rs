@@ -76,6 +76,9 @@ pub enum Request {
         entry: Blob,
         /// For the inboxes of those whom a commit adds or admits, if it is logged.
         letters: Vec<Letter>,
+        /// Whether an entry of this connection for this log is not answered yet: if that is refused
+        /// and may come again, this one is refused too, so that it does not come first.
+        follows: bool,
     },
     /// What the relay claims a log is at a place, under its signature. Answered [`Answer::Receipt`].
     Receipt {

@@ -156,7 +156,7 @@ fn a_commit_stands_with_its_letters_and_all_that_it_moves_or_not_at_all() {
     let adds = vec![world.new_member(&carol), world.new_member(&dave)];
     let proposal = Proposal { adds, ..evicting(&bob) };
     let (_member, entry, letters) = world.prepare(member, proposal);
-    let request = Request::Append { log, entry, letters };
+    let request = Request::Append { log, entry, letters, follows: false };
     let before = world.relay.store().clone();
     // Entry, three places, where bob lost his, two letters, flush.
     for write in 0..8 {

@@ -92,9 +92,12 @@ fn messages_count_for_sixteen_epochs() {
         world.wait(RENEWAL_INTERVAL);
         bob = world.update(bob);
     }
-    world.place(&alice.person, log, &just);
+    let seq = world.place(&alice.person, log, &just);
     world.wait(RENEWAL_INTERVAL);
     world.update(bob);
+    let again = world.append(&alice.person, log, &just);
+    assert_eq!(again.answer, Ok(Answer::Appended(seq)), "it was in time");
+    assert!(again.publish.is_empty());
     assert_eq!(world.refusal(&alice.person, log, &late), Refusal::Stale);
     let mut world = world.crash();
     assert_eq!(world.refusal(&alice.person, log, &late), Refusal::Stale, "nor after a restart");

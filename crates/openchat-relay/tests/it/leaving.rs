@@ -169,7 +169,7 @@ fn an_outsider_cannot_tell_whether_a_closed_group_exists() {
     let mut own = world.open_group(&eve, "eve-s");
     let (own_message, beat) = (own.message("mine"), heartbeat(&own));
     let notice = Blob(LogEntry::Notice(own.group.notice(&eve.key)).to_bytes());
-    let create = world.entries(own.log()).entries[0].1.clone();
+    let create = world.bytes(own.log())[0].1.clone();
     let (own, update) = world.prepare_update(own);
     let leave = |log| {
         let author = eve.identity.fingerprint;

@@ -32,7 +32,7 @@ fn adding_bob(world: &mut World) -> (Member, Person, Blob, Vec<Letter>) {
 
 fn post(world: &mut World, who: &Person, log: GroupId, what: (&Blob, &[Letter])) -> Outcome {
     let (entry, letters) = (what.0.clone(), what.1.to_vec());
-    world.ask(who, &Request::Append { log, entry, letters })
+    world.ask(who, &Request::Append { log, entry, letters, follows: false })
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_letter_is_delivered_with_its_commit_and_told_to_who_tails() {
         panic!("{:?}", outcome.publish)
     };
     assert_eq!((*first, *log, *seq), (group.log(), inbox_of(&bob), Seq(1)));
-    assert_eq!(told[..], world.entries(inbox_of(&bob)).entries[0].1[..]);
+    assert_eq!(told[..], world.bytes(inbox_of(&bob))[0].1[..]);
     assert_eq!(world.arrived(&bob, group.log()).group.roster().unclaimed(), 1);
 }
 
@@ -70,7 +70,7 @@ fn an_inbox_is_a_log() {
     let world = world.crash();
     let log = inbox_of(&bob);
     let mut hash = log_hash_start(&log);
-    for (seq, entry) in world.entries(log).entries {
+    for (seq, entry) in world.bytes(log) {
         hash = log_hash_next(&hash, seq, &entry);
     }
     let tail = openchat_relay::Store::tail(world.relay.store(), &log).unwrap().unwrap();
@@ -105,7 +105,7 @@ fn a_refused_commit_brings_no_letter() {
     let Ok(LogEntry::Commit(mut forged)) = LogEntry::decode(&entry.0) else { panic!() };
     forged.tag.0[0] ^= 1;
     let entry = Blob(LogEntry::Commit(forged).to_bytes());
-    let request = Request::Append { log: group.log(), entry, letters };
+    let request = Request::Append { log: group.log(), entry, letters, follows: false };
     let refusal = world.refusal_of(&group.person, &request);
     assert_eq!(refusal, Refusal::Invalid("C7: not signed by its author".to_owned()));
     assert_eq!(world.letters(&bob), []);
@@ -132,7 +132,7 @@ fn of_64_who_race_for_an_epoch_one_wins_and_only_its_letter_is_delivered() {
     let mut won = Vec::new();
     for (friend, (racer, entry, letters)) in &made {
         let (entry, letters) = (entry.clone(), letters.clone());
-        let request = Request::Append { log, entry, letters };
+        let request = Request::Append { log, entry, letters, follows: false };
         let outcome = world.relay.handle(&racer.person.identity, &request, world.now);
         match outcome.answer {
             Ok(Answer::Appended(seq)) => won.push((friend, seq)),

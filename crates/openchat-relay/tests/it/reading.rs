@@ -126,7 +126,7 @@ fn receipts_say_what_the_log_is() {
     world.place(&alice, log, &message);
     let mut hash = log_hash_start(&log);
     let mut hashes = Vec::new();
-    for (seq, entry) in world.entries(log).entries {
+    for (seq, entry) in world.bytes(log) {
         hash = log_hash_next(&hash, seq, &entry);
         hashes.push(hash);
     }

@@ -26,7 +26,7 @@ fn inviting(who: &Person) -> Proposal {
 
 fn refused(world: &mut World, member: Member, proposal: Proposal) -> Refusal {
     let (member, entry, letters) = world.prepare(member, proposal);
-    let request = Request::Append { log: member.log(), entry, letters };
+    let request = Request::Append { log: member.log(), entry, letters, follows: false };
     world.refusal_of(&member.person, &request)
 }
 
@@ -165,7 +165,8 @@ fn letters_refused(letters: impl FnOnce(&mut World, &Letter) -> Vec<Letter>) -> 
     let bob = world.person("bob");
     let (group, entry, letter) = add(&mut world, &bob);
     let letters = letters(&mut world, &letter);
-    let request = Request::Append { log: group.log(), entry: entry.clone(), letters };
+    let request =
+        Request::Append { log: group.log(), entry: entry.clone(), letters, follows: false };
     let refusal = world.refusal_of(&group.person, &request);
     world.place(&group.person, group.log(), &entry);
     refusal
@@ -212,7 +213,7 @@ fn r6_what_is_no_commit_has_no_letters() {
     let mut group = world.open_group(&alice, "general");
     let (log, entry) = (group.log(), group.message("hello"));
     let letters = vec![Letter { to: bob.identity.fingerprint, sealed: Blob(vec![7]) }];
-    let request = Request::Append { log, entry: entry.clone(), letters };
+    let request = Request::Append { log, entry: entry.clone(), letters, follows: false };
     assert_eq!(world.refusal_of(&alice, &request), invalid(LETTER));
     world.place(&alice, log, &entry);
 }

@@ -10,7 +10,7 @@ use openchat_pki::{
 use openchat_relay::{
     EnrollOutcome, Invited, Keys, Limit, Outcome, Page, Relay, Store as _,
     memory::{Faults, MemoryStore},
-    store::Which,
+    store::{Body, Which},
 };
 use openchat_roster::{
     CommitEntry, HeadRef, LogEntry, Naming, Policy, Reason, Role, Seen, SignedPrekey, inbox,
@@ -131,7 +131,7 @@ impl World {
         letters: &[Letter],
     ) -> Seq {
         let (entry, letters) = (entry.clone(), letters.to_vec());
-        match self.ask(who, &Request::Append { log, entry, letters }).answer {
+        match self.ask(who, &Request::Append { log, entry, letters, follows: false }).answer {
             Ok(Answer::Appended(seq)) => seq,
             other => panic!("{other:?}"),
         }
@@ -158,11 +158,20 @@ impl World {
     /// The letters in somebody's inbox.
     pub(crate) fn letters(&self, who: &Person) -> Vec<InboxEntry> {
         let entries = self.entries(inbox(&who.identity.fingerprint)).entries;
-        entries.iter().map(|(_, entry)| InboxEntry::decode(entry).unwrap()).collect()
+        entries
+            .into_iter()
+            .map(|(_, it)| InboxEntry::decode(&it.whole().unwrap()).unwrap())
+            .collect()
     }
 
     pub(crate) fn entries(&self, log: GroupId) -> Page {
         self.relay.store().read(&log, Seq(0), Which::All, PLENTY).unwrap()
+    }
+
+    /// The entries of a log that are whole.
+    pub(crate) fn bytes(&self, log: GroupId) -> Vec<(Seq, Vec<u8>)> {
+        let whole = |(seq, body): (Seq, Body)| Some((seq, body.whole().ok()?));
+        self.entries(log).entries.into_iter().filter_map(whole).collect()
     }
 
     pub(crate) fn head(&mut self) -> Head {
@@ -314,7 +323,7 @@ impl World {
     ) -> (Member, Blob) {
         let me = who.identity.fingerprint;
         let commits: Vec<CommitEntry> =
-            self.entries(log).entries.iter().filter_map(|(_, entry)| commit(entry)).collect();
+            self.bytes(log).iter().filter_map(|(_, entry)| commit(entry)).collect();
         let mut group = Group::restore(log, me, &commits, None, []).unwrap();
         let entry = group.join(&who.author(head), None, &mut self.rng).unwrap().entry.clone();
         (Member { group, person: who.clone() }, entry)
@@ -331,7 +340,8 @@ impl World {
     pub(crate) fn synced(&self, mut member: Member) -> Member {
         let after = member.group.seen().unwrap().seq;
         let page = self.relay.store().read(&member.log(), after, Which::All, PLENTY).unwrap();
-        for (seq, entry) in page.entries {
+        for (seq, body) in page.entries {
+            let entry = body.whole().unwrap();
             if let Some(commit) = commit(&entry) {
                 member.group.commit(&commit, &*member.person.ring);
             }
@@ -342,7 +352,7 @@ impl World {
 
     /// The member after its own join, whose commit is the log's newest entry.
     fn caught_up(&self, mut member: Member) -> Member {
-        let entries = self.entries(member.log()).entries;
+        let entries = self.bytes(member.log());
         let newest = entries.last().and_then(|(_, entry)| commit(entry)).unwrap();
         member.group.commit(&newest, &*member.person.ring);
         member
@@ -391,7 +401,7 @@ pub(crate) fn naming() -> Naming {
 }
 
 pub(crate) fn append(log: GroupId, entry: &Blob) -> Request {
-    Request::Append { log, entry: entry.clone(), letters: Vec::new() }
+    Request::Append { log, entry: entry.clone(), letters: Vec::new(), follows: false }
 }
 
 /// What removes somebody against its will.
