@@ -3,10 +3,14 @@
 
 mod command;
 mod file;
+mod keep;
+mod limits;
 mod setting;
 
 pub(crate) use command::run;
 pub(crate) use file::File;
+pub(crate) use keep::Keep;
+pub(crate) use limits::Limits;
 pub(crate) use setting::{MetricsAddress, Setting};
 
 use crate::{
@@ -15,11 +19,9 @@ use crate::{
     failure::Failure,
 };
 use openchat_pki::HostName;
-use openchat_wire::limits::{MAX_HANDSHAKES, MAX_SESSIONS_A_PERSON};
 use setting::Environment;
 use std::{
     net::{Ipv6Addr, SocketAddr},
-    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -34,13 +36,6 @@ const SYSTEM_FILE: &str = "/etc/openchat-server/config.toml";
 
 /// Port of clients, unless it is said.
 const PORT: u16 = 7443;
-
-/// Fewer would refuse an office that comes back after a power cut; more than 65,536 half-open
-/// connections would take over a gigabyte.
-const HANDSHAKES: RangeInclusive<usize> = 16..=65_536;
-
-/// A person with a thousand devices is a program gone wrong.
-const SESSIONS: RangeInclusive<usize> = 1..=1_024;
 
 /// The data directory of this command, and the file that was found on the way.
 #[derive(Debug, Clone)]
@@ -57,8 +52,8 @@ pub(crate) struct Config {
     pub(crate) log_format: Setting<LogFormat>,
     pub(crate) metrics_listen: Setting<MetricsAddress>,
     pub(crate) metrics_remote: Setting<bool>,
-    pub(crate) handshakes: Setting<usize>,
-    pub(crate) sessions_a_person: Setting<usize>,
+    pub(crate) limits: Limits,
+    pub(crate) keep: Keep,
 }
 
 impl Located {
@@ -119,20 +114,14 @@ impl Config {
                 .one("OPENCHAT_SERVER_METRICS_REMOTE", file.metrics_remote)?
                 .under("--metrics-remote", remote)
                 .or(false),
-            handshakes: env
-                .one("OPENCHAT_SERVER_HANDSHAKES", file.limits.handshakes)?
-                .or(MAX_HANDSHAKES),
-            sessions_a_person: env
-                .one("OPENCHAT_SERVER_SESSIONS_A_PERSON", file.limits.sessions_a_person)?
-                .or(MAX_SESSIONS_A_PERSON),
+            limits: Limits::layered(env, &file.limits)?,
+            keep: Keep::layered(env, &file.keep)?,
         };
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), Failure> {
-        within("limits.handshakes", &self.handshakes, &HANDSHAKES)?;
-        within("limits.sessions_a_person", &self.sessions_a_person, &SESSIONS)?;
         let Some(address) = self.metrics_listen.value.0 else { return Ok(()) };
         if address.ip().to_canonical().is_loopback() || self.metrics_remote.value {
             return Ok(());
@@ -144,20 +133,6 @@ impl Config {
         let hint = "take 127.0.0.1, or say --metrics-remote if your network protects it";
         Err(Failure::config("config", message, hint))
     }
-}
-
-fn within(
-    key: &str,
-    setting: &Setting<usize>,
-    range: &RangeInclusive<usize>,
-) -> Result<(), Failure> {
-    if range.contains(&setting.value) {
-        return Ok(());
-    }
-    let (low, high) = (range.start(), range.end());
-    let message =
-        format!("{key} ({}) is {}, and must be {low} to {high}", setting.source, setting.value);
-    Err(Failure::config("config", message, "openchat-server config example"))
 }
 
 #[cfg(test)]
@@ -211,6 +186,15 @@ mod tests {
             (("OPENCHAT_SERVER_HANDSHAKES", "15"), "", "OPENCHAT_SERVER_HANDSHAKES"),
             (("X", ""), "[limits]\nhandshakes = 65537", "limits.handshakes (file)"),
             (("X", ""), "[limits]\nsessions_a_person = 0", "limits.sessions_a_person (file)"),
+            (("OPENCHAT_SERVER_ENTRIES_A_SECOND", "0"), "", "OPENCHAT_SERVER_ENTRIES_A_SECOND"),
+            (("X", ""), "[limits]\nhandshakes_an_address = 0", "limits.handshakes_an_address"),
+            (("X", ""), "[limits]\nconnections_an_address = 0", "limits.connections_an_address"),
+            (("X", ""), "[limits]\nrequests_a_second = 7", "limits.requests_a_second (file)"),
+            (("X", ""), "[limits]\nbytes_a_second = 524287", "limits.bytes_a_second (file)"),
+            (("OPENCHAT_SERVER_RETENTION", "12h"), "", "OPENCHAT_SERVER_RETENTION"),
+            (("OPENCHAT_SERVER_QUOTA_LOG", "many"), "", "OPENCHAT_SERVER_QUOTA_LOG"),
+            (("X", ""), "[keep]\nquota_person = '0'", "f:2: "),
+            (("X", ""), "[keep]\nretention = '0d'", "f:2: "),
             (("X", ""), "metrics_listen = '0.0.0.0:1'", "metrics_listen (file)"),
             (("X", ""), "metrics_listen = '[::]:1'", "metrics_listen (file)"),
         ] {

@@ -10,8 +10,20 @@ use std::{
 pub(crate) static METRICS: Metrics = Metrics::new();
 
 /// Why connections are refused, in one word each.
-pub(crate) const REFUSALS: [&str; 8] =
-    ["certificate", "tls", "lost", "late", "crowded", "too_many", "enrollment", "stopping"];
+pub(crate) const REFUSALS: [&str; 9] = [
+    "certificate",
+    "tls",
+    "lost",
+    "late",
+    "crowded",
+    "address",
+    "too_many",
+    "enrollment",
+    "stopping",
+];
+
+/// Of what members wanted too much, in one word each.
+pub(crate) const HELD_BACK: [&str; 3] = ["requests", "entries", "bytes"];
 
 /// Upper bounds of the flush times that are told apart, in microseconds: from a disk with a
 /// battery to one that is about to fail.
@@ -43,6 +55,10 @@ pub(crate) struct Metrics {
     pub(crate) requests: Counter,
     /// Entries appended to logs.
     pub(crate) appended: Counter,
+    /// Bodies dropped for being old.
+    pub(crate) dropped: Counter,
+    /// Bytes of the bodies that are kept now.
+    pub(crate) kept_bytes: Counter,
     /// Batches made durable.
     pub(crate) batches: Counter,
     /// Batches of which nothing could be stored.
@@ -54,6 +70,11 @@ pub(crate) struct Metrics {
     /// Reloads that were done, and those that were refused.
     pub(crate) reloads: Counter,
     pub(crate) refused_reloads: Counter,
+    /// Requests that would have had to wait for too long.
+    pub(crate) paced: Counter,
+    /// Receivers that took nothing for too long.
+    pub(crate) too_slow: Counter,
+    held_back: [Counter; HELD_BACK.len()],
     refused: [Counter; REFUSALS.len()],
 }
 
@@ -69,6 +90,11 @@ impl Counter {
 
     pub(crate) fn many(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// For what goes up and down.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -115,27 +141,46 @@ impl Metrics {
             enrolled: Counter::new(),
             requests: Counter::new(),
             appended: Counter::new(),
+            dropped: Counter::new(),
+            kept_bytes: Counter::new(),
             batches: Counter::new(),
             failed_batches: Counter::new(),
             flushes: Times::new(),
             suppressed: Counter::new(),
             reloads: Counter::new(),
             refused_reloads: Counter::new(),
+            paced: Counter::new(),
+            too_slow: Counter::new(),
+            held_back: [const { Counter::new() }; HELD_BACK.len()],
             refused: [const { Counter::new() }; REFUSALS.len()],
         }
     }
 
     /// A connection was refused.
     pub(crate) fn refuse(&self, kind: &str) {
-        let place = REFUSALS.iter().position(|known| *known == kind);
-        if let Some(counter) = place.and_then(|place| self.refused.get(place)) {
-            counter.one();
-        }
+        count(&REFUSALS, &self.refused, kind);
+    }
+
+    /// A member was held back once.
+    pub(crate) fn hold_back(&self, kind: &str) {
+        count(&HELD_BACK, &self.held_back, kind);
+    }
+
+    /// How often members were held back, by what they wanted too much of.
+    pub(crate) fn held_back(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        HELD_BACK.into_iter().zip(self.held_back.iter().map(Counter::get))
     }
 
     /// Refused connections by reason.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         REFUSALS.into_iter().zip(self.refused.iter().map(Counter::get))
+    }
+}
+
+fn count(kinds: &[&str], counters: &[Counter], kind: &str) {
+    let place = kinds.iter().position(|known| *known == kind);
+    if let Some(counter) = place.and_then(|place| counters.get(place)) {
+        counter.one();
     }
 }
 
@@ -162,5 +207,13 @@ mod tests {
         metrics.refuse("no such reason");
         let counted: Vec<_> = metrics.refusals().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("late", 2)]);
+    }
+
+    #[test]
+    fn whoever_is_held_back_is_counted_under_what_it_wanted() {
+        let metrics = Metrics::new();
+        metrics.hold_back("bytes");
+        let counted: Vec<_> = metrics.held_back().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("bytes", 1)]);
     }
 }

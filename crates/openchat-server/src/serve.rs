@@ -4,6 +4,7 @@
 //! [`session`]. A session's requests go to the [`relay_thread`], its answers come back through its
 //! [`mailbox`], and what others append through the [`feed`] of the log.
 
+mod address;
 mod admin;
 pub(crate) mod certificate;
 mod connection;
@@ -15,11 +16,13 @@ mod listener;
 mod mailbox;
 mod members;
 mod phase;
+mod presence;
 mod readers;
 mod refusal;
 mod relay_thread;
 mod reload;
 mod renewal;
+mod retention;
 mod session;
 mod tls;
 mod verifier;
@@ -28,7 +31,7 @@ mod writer;
 use crate::{
     cli::{Global, RunArgs},
     clock,
-    config::{Config, Located},
+    config::{Config, Keep, Located},
     data_dir::{DataDir, file},
     failure::{Exit, Failure},
     hosts, keys,
@@ -37,6 +40,7 @@ use crate::{
     output::{Background, Console, Event, interrupt},
     trace,
 };
+use address::Addresses;
 use admin::{Admin, Operator, SocketFile};
 use certificate::ServerIdentity;
 use gate::Gate;
@@ -60,7 +64,7 @@ use tls::{Shown, Tls};
 use tokio::{
     runtime::{self, Runtime},
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use verifier::Trust;
@@ -80,12 +84,15 @@ const CA_WARNING: Duration = Duration::from_hours(365 * 24);
 pub(crate) struct Server {
     tls: Tls,
     gate: Gate,
-    sessions: Sessions,
+    addresses: Arc<Addresses>,
+    sessions: Arc<Sessions>,
     jobs: Jobs,
     readers: Readers,
     members: Arc<Members>,
     console: Console,
     phase: PhaseWatch,
+    /// Quotas and retention, as the operator wants them now.
+    keep: watch::Sender<Keep>,
 }
 
 /// Runs the server until a signal, or until it can't go on.
@@ -164,7 +171,7 @@ impl Start<'_> {
         let (data, config) = (&self.located.data, &self.config);
         let signals = Signals::new()?;
         raise_file_limit();
-        let listener = Listener::bind(config.listen.value, data).await?;
+        let listener = Listener::bind(config.listen.value, data)?;
         let configured = [config.hosts.value.clone(), hosts::load(data)?].concat();
         let address = hosts::advertised(listener.address(), &configured);
         let (admin_listener, socket) = admin::open(data)?;
@@ -172,31 +179,38 @@ impl Start<'_> {
         let renewal = Renewal::new(data, &keys.ca, configured, listener.address().ip());
         let identity = renewal.at_start(&keys.ca)?;
 
-        let members = Arc::new(Members::default());
+        let limits = &config.limits;
+        let sessions = Sessions::new(limits.sessions_a_person.value, limits.into());
+        let sessions = Arc::new(sessions);
+        let members = Arc::new(Members::new(Arc::clone(&sessions)));
         let (jobs, end) = start_relay(data, keys, store, &members)?;
+        let (keep, wanted) = watch::channel(config.keep.clone());
+        tokio::spawn(retention::keep(jobs.clone(), wanted));
         let (tls, shown) = start_tls(&ca, &identity, Arc::clone(&members))?;
         let (phase, watch) = phase::new();
         let server = Arc::new(Server {
             tls,
-            gate: Gate::new(config.handshakes.value),
-            sessions: Sessions::default(),
+            gate: Gate::new(limits.handshakes.value, limits.handshakes_an_address.value),
+            addresses: Arc::new(Addresses::new(limits.connections_an_address.value)),
+            sessions,
             jobs: jobs.clone(),
             readers: Readers::new(&data.join(file::DATABASE)),
             members,
             console: self.console.clone(),
             phase: watch,
+            keep,
         });
-        server.sessions.set_max(config.sessions_a_person.value);
         let operator = self.operator(&server, &address, &ca, &shown)?;
         let figures = self.figures(&operator).await?;
         let admin = Admin::new(Arc::clone(&operator), data.owner()?);
+        // Whoever comes from now on waits in the sockets until they are served, and is shown later.
+        self.show_ready(&operator, &socket, figures);
         tokio::spawn(Arc::new(admin).serve(admin_listener));
         let (looks, looking) = mpsc::channel(1);
         tokio::spawn(renewal.keep(identity, shown, jobs.clone(), looking));
         tokio::spawn(stay_watched(jobs.clone()));
         let (alive, connected) = mpsc::channel(1);
         tokio::spawn(listener.serve(Arc::clone(&server), alive));
-        self.show_ready(&operator, &socket, figures);
         warn_of_end(ca.not_after());
         let reloader = self.reloader(server, looks);
         let data = data.clone();

@@ -46,7 +46,7 @@ impl Config {
             LogFormat::Text => "\"text\"",
             LogFormat::Json => "\"json\"",
         };
-        vec![
+        let mut entries = vec![
             entry("listen", format!("\"{}\"", self.listen.value), &self.listen),
             entry("hosts", format!("[{}]", hosts.join(", ")), &self.hosts),
             entry("log_format", format.to_owned(), &self.log_format),
@@ -56,17 +56,14 @@ impl Config {
                 &self.metrics_listen,
             ),
             entry("metrics_remote", self.metrics_remote.value.to_string(), &self.metrics_remote),
-            entry("limits.handshakes", self.handshakes.value.to_string(), &self.handshakes),
-            entry(
-                "limits.sessions_a_person",
-                self.sessions_a_person.value.to_string(),
-                &self.sessions_a_person,
-            ),
-        ]
+        ];
+        entries.extend(self.limits.entries());
+        entries.extend(self.keep.entries());
+        entries
     }
 }
 
-fn entry<T>(key: &'static str, value: String, setting: &Setting<T>) -> Entry {
+pub(crate) fn entry<T>(key: &'static str, value: String, setting: &Setting<T>) -> Entry {
     Entry { key, value, source: setting.source.to_string() }
 }
 

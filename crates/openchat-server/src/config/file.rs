@@ -1,6 +1,14 @@
 //! The configuration file: TOML, in which every unknown word is an error with its line.
 
-use crate::{cli::LogFormat, config::MetricsAddress, data_dir, failure::Failure};
+use crate::{
+    cli::LogFormat,
+    config::{
+        MetricsAddress,
+        keep::{Quota, Retention},
+    },
+    data_dir,
+    failure::Failure,
+};
 use openchat_pki::HostName;
 use serde::{Deserialize, Deserializer, de};
 use std::{
@@ -29,6 +37,20 @@ pub(crate) struct File {
     pub(crate) metrics_remote: Option<bool>,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) keep: Keep,
+}
+
+/// The table `[keep]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keep {
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) retention: Option<Retention>,
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) quota_log: Option<Quota>,
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) quota_person: Option<Quota>,
 }
 
 /// The table `[limits]`.
@@ -38,7 +60,17 @@ pub(crate) struct Limits {
     #[serde(default)]
     pub(crate) handshakes: Option<usize>,
     #[serde(default)]
+    pub(crate) handshakes_an_address: Option<usize>,
+    #[serde(default)]
+    pub(crate) connections_an_address: Option<usize>,
+    #[serde(default)]
     pub(crate) sessions_a_person: Option<usize>,
+    #[serde(default)]
+    pub(crate) requests_a_second: Option<usize>,
+    #[serde(default)]
+    pub(crate) entries_a_second: Option<usize>,
+    #[serde(default)]
+    pub(crate) bytes_a_second: Option<usize>,
 }
 
 impl File {

@@ -32,6 +32,7 @@ fn readable(status: &Status) -> String {
         "openchat-server {}  {}  up {}\n\
          people        {} online with {} connections, {} registered keys\n\
          logs          {} with {} entries; transparency log {}\n\
+         kept          {}\n\
          disk          {} database, {} free\n\
          certificates  CA to {}, server to {}\n\
          since start   {} requests, {} connections refused, {} batches failed, {} handshakes now",
@@ -44,6 +45,7 @@ fn readable(status: &Status) -> String {
         status.logs,
         status.entries,
         status.recorded,
+        kept(status),
         size(status.database_bytes),
         size(status.free_bytes),
         date(status.ca_not_after),
@@ -59,6 +61,19 @@ fn readable(status: &Status) -> String {
     }
 }
 
+/// How much is kept, how much may be, since when and for how long.
+fn kept(status: &Status) -> String {
+    let quota = |bytes: Option<u64>| bytes.map_or("any size".to_owned(), size);
+    let oldest = status.oldest.map_or("no message".to_owned(), |at| format!("since {}", date(at)));
+    let age = status.retention_days.map_or("for ever".to_owned(), |days| format!("{days} days"));
+    format!(
+        "{} {oldest}, {age}; at most {} a log, {} a person",
+        size(status.kept_bytes),
+        quota(status.quota_log),
+        quota(status.quota_person),
+    )
+}
+
 fn object(status: &Status) -> Value {
     json!({
         "v": 1, "type": "status", "version": status.version, "started": moment(status.started),
@@ -66,7 +81,10 @@ fn object(status: &Status) -> Value {
         "certificate_valid_to": moment(status.certificate_not_after),
         "recorded": status.recorded, "registered": status.registered, "online": status.online,
         "connections": status.sessions, "handshakes": status.handshakes, "logs": status.logs,
-        "entries": status.entries, "database_bytes": status.database_bytes,
+        "entries": status.entries, "kept_bytes": status.kept_bytes,
+        "oldest": status.oldest.map(moment), "quota_log": status.quota_log,
+        "quota_person": status.quota_person, "retention_days": status.retention_days,
+        "database_bytes": status.database_bytes,
         "free_bytes": status.free_bytes, "requests": status.requests, "refused": status.refused,
         "failed_batches": status.failed_batches, "restored": status.restored.map(moment)
     })

@@ -4,10 +4,12 @@ use crate::{
     metrics::METRICS,
     output::Event,
     serve::{
-        Server, enrollment,
+        Server,
+        address::Address,
+        enrollment,
         gate::Place,
         refusal::Refused,
-        session,
+        session::{self, Member},
         tls::{Arrived, Failed},
     },
 };
@@ -28,14 +30,13 @@ const MAX_LINGER: u64 = 64 * 1024;
 
 /// Attends to a connection until its end.
 pub(crate) async fn attend(server: &Server, tcp: TcpStream, peer: SocketAddr) {
-    METRICS.accepted.one();
-    let place = server.gate.enter();
+    let place = server.gate.enter(Address::of(peer.ip()));
     match arrive(server, &place, tcp).await {
         Ok(Arrived::Newcomer(stream)) => newcomer(server, &place, *stream, peer).await,
-        Ok(Arrived::Member(stream, who)) => {
+        Ok(Arrived::Member(stream, who, until)) => {
             drop(place);
             METRICS.sessions.one();
-            session::serve(server, *stream, who, peer).await;
+            session::serve(server, *stream, Member { who, peer, until }).await;
         }
         Err(Failed { why, tcp }) => {
             refuse(server, peer, &why);

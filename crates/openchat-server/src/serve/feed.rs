@@ -14,7 +14,10 @@
 //! A tail may have an end, the commit that took its reader's seat. It is set before anything behind
 //! it is added, and nothing that was not added yet is read from the store.
 
-use crate::serve::mailbox::Mailbox;
+use crate::serve::{
+    mailbox::Mailbox,
+    presence::{Bell, Changes, Lobby},
+};
 use openchat_relay::{Publish, TailEnd, Tailing};
 use openchat_wire::{Blob, Fingerprint, GroupId, Seq, frame::to_frame, relay::ToClient};
 use std::{
@@ -42,6 +45,7 @@ pub(crate) struct Hub {
     next_subscription: u64,
     /// Feeds that make it worth looking for unused ones.
     prune_at: usize,
+    lobby: Arc<Lobby>,
 }
 
 /// The newest entries of one log, and who wants them.
@@ -87,6 +91,8 @@ struct Subscription {
     told: AtomicBool,
     /// The last place that is for this reader, or [`NO_END`].
     last: AtomicU64,
+    /// Somebody may have come or gone.
+    company: AtomicBool,
 }
 
 /// A tail that goes on.
@@ -102,6 +108,8 @@ pub(crate) struct Tail {
     seq: Seq,
     /// Number of the next item, once the feed was reached.
     next: Option<u64>,
+    /// Who else is here, if that is for this reader.
+    lobby: Option<Arc<Lobby>>,
 }
 
 /// What a tail finds in its feed.
@@ -131,7 +139,13 @@ impl Hub {
             changed: Vec::new(),
             next_subscription: 0,
             prune_at: 64,
+            lobby: Arc::default(),
         }
+    }
+
+    /// Who is in which log, to be kept up.
+    pub(crate) fn lobby(&self) -> Arc<Lobby> {
+        Arc::clone(&self.lobby)
     }
 
     /// A session begins to tail a log, at this point of the relay thread's order.
@@ -143,11 +157,18 @@ impl Hub {
         self.next_subscription = number.wrapping_add(1);
         let (told, last) = (AtomicBool::new(false), last.map_or(NO_END, |last| last.0));
         let (mailbox, last) = (Arc::clone(mailbox), AtomicU64::new(last));
-        let subscription = Arc::new(Subscription { log, reader, mailbox, told, last });
+        let company = AtomicBool::new(true);
+        let subscription = Arc::new(Subscription { log, reader, mailbox, told, last, company });
         feed.subscriptions().insert(number, Arc::clone(&subscription));
+        let shares = tailing.last.is_none() && !tailing.is_inbox();
+        let lobby = shares.then(|| Arc::clone(&self.lobby));
+        if let Some(lobby) = &lobby {
+            let bell: Arc<dyn Bell> = Arc::<Subscription>::clone(&subscription);
+            lobby.arrive(log, (reader, number), bell);
+        }
         // Heartbeats from before are not for this session, those from now on are.
         let next = (after >= end).then(|| feed.recent().next());
-        Tail { feed: Arc::clone(feed), subscription, number, seq: after, next }
+        Tail { feed: Arc::clone(feed), subscription, number, seq: after, next, lobby }
     }
 
     /// Adds something flushed to the log's feed. Call [`wake`](Self::wake) after the last one.
@@ -175,6 +196,7 @@ impl Hub {
         // By reader, because a commit may remove thousands of those who tail.
         let mut by_log = HashMap::<_, HashMap<_, _>>::new();
         for TailEnd { log, reader, last } in ends {
+            self.lobby.expel(*log, reader);
             by_log.entry(log).or_default().insert(reader, last);
         }
         for (log, readers) in by_log {
@@ -204,6 +226,13 @@ impl Hub {
                 feed.recent().pop();
             }
         }
+    }
+
+    /// Forgets what was published: whoever has not got it yet reads it from the store.
+    pub(crate) fn forget(&mut self) {
+        let max_bytes = std::mem::replace(&mut self.max_bytes, 0);
+        self.drop_old();
+        self.max_bytes = max_bytes;
     }
 
     /// Forgets feeds of logs that nobody tails, now and then.
@@ -282,6 +311,13 @@ impl Subscription {
     }
 }
 
+impl Bell for Subscription {
+    fn ring(&self) {
+        self.company.store(true, Ordering::Release);
+        self.tell();
+    }
+}
+
 impl Tail {
     pub(crate) fn log(&self) -> GroupId {
         self.feed.log
@@ -322,7 +358,18 @@ impl Tail {
         }
         let next = u64::try_from(next).ok();
         self.next = next.map(|next| recent.first.saturating_add(next));
+        drop(recent);
+        frames.extend(self.company());
         Found::Frames(frames)
+    }
+
+    /// Who has come and gone since the last time.
+    fn company(&self) -> Option<Arc<[u8]>> {
+        if !self.subscription.company.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let Changes { online, offline } = self.lobby.as_ref()?.take(self.log(), self.number)?;
+        Some(to_frame(&ToClient::Presence { log: self.log(), online, offline }).into())
     }
 
     /// Entries up to here came from the store.
@@ -335,6 +382,9 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         self.feed.subscriptions().remove(&self.number);
+        if let Some(lobby) = &self.lobby {
+            lobby.depart(self.log(), self.number);
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 //! and which tails have something new. Entries themselves wait in their feeds.
 
 use crate::serve::feed::Tail;
+use openchat_relay::chain::Chains;
 use openchat_wire::{
     GroupId,
     limits::{MAX_QUEUE_BYTES, MAX_TAILS},
-    relay::Goodbye,
+    relay::{Answer, Goodbye, Refusal, Request},
 };
 use std::{
     collections::HashMap,
@@ -21,6 +22,8 @@ const SMALL_ANSWER: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     content: Mutex<Content>,
+    /// What is refused so that nothing overtakes what was refused before.
+    chains: Mutex<Chains>,
     filled: Notify,
 }
 
@@ -61,6 +64,23 @@ pub(crate) enum Parting {
 }
 
 impl Mailbox {
+    /// Whether the relay may decide about this request, the next one of this session.
+    ///
+    /// # Errors
+    /// The refusal for an entry whose predecessor was refused.
+    pub(crate) fn admit(&self, request: &Request) -> Result<(), Refusal> {
+        self.chains().admit(request)
+    }
+
+    /// What came of a request that appends to this log.
+    pub(crate) fn note(&self, log: Option<GroupId>, answer: &Result<Answer, Refusal>) {
+        self.chains().note(log, answer);
+    }
+
+    fn chains(&self) -> MutexGuard<'_, Chains> {
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether an answer of this size may wait. A large one may if nothing else does.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         let bytes = self.lock().bytes;

@@ -1,5 +1,6 @@
 //! Why a connection came to nothing. The operator reads it; the peer is told less.
 
+use crate::serve::address::Address;
 use openchat_pki::{MemberError, Validity};
 use openchat_relay::EnrollReason;
 use openchat_wire::{
@@ -39,6 +40,8 @@ pub(crate) enum Refused {
     Crowded,
     #[error("{0} has {1} connections already")]
     TooMany(Name, usize),
+    #[error("{0} has {1} connections already")]
+    Crowd(Address, usize),
     #[error("no request to enroll within {} s", ENROLL_TIMEOUT.as_secs())]
     NoRequest,
     #[error("request to enroll: {0}")]
@@ -63,6 +66,7 @@ impl Refused {
             Self::Late | Self::NoRequest => "late",
             Self::Crowded => "crowded",
             Self::TooMany(..) => "too_many",
+            Self::Crowd(..) => "address",
             Self::Frame(_) | Self::Enrollment { .. } => "enrollment",
             Self::Stopping => "stopping",
         }

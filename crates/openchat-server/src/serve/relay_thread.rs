@@ -12,24 +12,33 @@ use crate::{
     },
 };
 use openchat_pki::{AuthorityError, HostName};
-use openchat_relay::{EnrollOutcome, Identity, Invited, Outcome, Relay, StoreError};
+use openchat_relay::{
+    EnrollOutcome, Identity, Invited, Outcome, Quotas, Relay, Retained, StoreError,
+    chain::appends_to,
+};
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{
-    Name, UnixMillis,
+    GroupId, Name, UnixMillis,
     admin::Revoked,
     enroll::{EnrollRefusal, EnrollRequest},
     frame::to_frame,
     limits::MAX_TAILS,
     relay::{Answer, Refusal, ToClient, ToServer},
 };
-use std::{io, sync::Arc, thread, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Jobs that wait; who has more to ask waits with it.
 const QUEUE: usize = 1_024;
 
-/// Jobs of one flush: enough to share it among many, few enough that the first soon hears.
-const MAX_BATCH: usize = 256;
+/// Jobs of one flush: enough to share it among many, few enough that the first soon hears. So many
+/// messages are decided in a few milliseconds.
+const MAX_BATCH: usize = 512;
 
 /// When to ask again after an answer found no room.
 const RETRY_MS: u32 = 1_000;
@@ -42,6 +51,10 @@ pub(crate) enum Job {
     Invite(Name, oneshot::Sender<Result<Invited, StoreError>>),
     /// An invitation to be made worthless.
     Revoke([u8; 16], oneshot::Sender<Result<Revoked, StoreError>>),
+    /// How much may be kept from now on.
+    Quotas(Quotas),
+    /// A step of dropping bodies that are older than this.
+    DropOld(Duration, oneshot::Sender<Result<Retained, StoreError>>),
     /// Whether the thread still decides and stores.
     Probe(oneshot::Sender<Result<(), StoreError>>),
     /// A new certificate for the server itself.
@@ -58,6 +71,8 @@ pub(crate) struct Asked {
     pub(crate) frame: ToServer,
     /// Given back when the answer is written.
     pub(crate) window: OwnedSemaphorePermit,
+    /// One of the few that a person may have in the queue, given back when the request is decided.
+    pub(crate) turn: OwnedSemaphorePermit,
     /// That of a large frame, given back with the frame.
     pub(crate) large: Option<OwnedSemaphorePermit>,
 }
@@ -65,10 +80,18 @@ pub(crate) struct Asked {
 /// Decided, but not yet to be told.
 #[derive(Debug)]
 enum Decided {
-    Request { mailbox: Arc<Mailbox>, id: u32, outcome: Outcome, window: OwnedSemaphorePermit },
+    Request {
+        mailbox: Arc<Mailbox>,
+        id: u32,
+        /// What it asked to append to.
+        log: Option<GroupId>,
+        outcome: Outcome,
+        window: OwnedSemaphorePermit,
+    },
     Enroll(EnrollOutcome, oneshot::Sender<EnrollOutcome>),
     Invite(Result<Invited, StoreError>, oneshot::Sender<Result<Invited, StoreError>>),
     Revoke(Result<Revoked, StoreError>, oneshot::Sender<Result<Revoked, StoreError>>),
+    DropOld(Result<Retained, StoreError>, oneshot::Sender<Result<Retained, StoreError>>),
     Probe(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -98,7 +121,7 @@ impl Jobs {
 /// Tells that the thread has ended, and how.
 pub(crate) type End = oneshot::Receiver<Result<(), StoreError>>;
 
-/// Starts the thread.
+/// Starts the thread, within a runtime.
 ///
 /// # Errors
 /// If the system starts none.
@@ -109,7 +132,9 @@ pub(crate) fn spawn(
 ) -> io::Result<(Jobs, End)> {
     let (jobs, queue) = Jobs::channel();
     let (ended, end) = oneshot::channel();
-    let thread = RelayThread { relay, hub: Hub::default(), members, known };
+    let hub = Hub::default();
+    tokio::spawn(hub.lobby().keep());
+    let thread = RelayThread { relay, hub, members, known, has_dropped: false };
     thread::Builder::new().name("relay".to_owned()).spawn(move || {
         // Nobody to tell means that the process ends already.
         let _ = ended.send(thread.run(queue));
@@ -123,6 +148,8 @@ struct RelayThread {
     members: Arc<Members>,
     /// Entries of the transparency log that `members` has.
     known: u64,
+    /// This run of dropping old bodies has dropped some.
+    has_dropped: bool,
 }
 
 impl RelayThread {
@@ -149,6 +176,7 @@ impl RelayThread {
         match flushed {
             Ok(()) => {
                 METRICS.batches.one();
+                METRICS.kept_bytes.set(self.relay.kept_bytes());
                 self.tell(decided)
             }
             Err(error) if error.is_fatal() => Err(error),
@@ -162,10 +190,15 @@ impl RelayThread {
 
     fn decide(&mut self, job: Job, now: UnixMillis) -> Option<Decided> {
         match job {
-            Job::Request(Asked { who, mailbox, frame, window, large }) => {
-                let outcome = self.relay.handle(&who, &frame.request, now);
-                drop(large);
-                Some(Decided::Request { mailbox, id: frame.id, outcome, window })
+            Job::Request(Asked { who, mailbox, frame, window, turn, large }) => {
+                let outcome = match mailbox.admit(&frame.request) {
+                    Ok(()) => self.relay.handle(&who, &frame.request, now),
+                    Err(refusal) => Outcome::refused(refusal),
+                };
+                let log = appends_to(&frame.request);
+                mailbox.note(log, &outcome.answer);
+                drop((turn, large));
+                Some(Decided::Request { mailbox, id: frame.id, log, outcome, window })
             }
             Job::Enroll(request, reply) => {
                 let outcome = self.relay.enroll(&request, now, &mut clock::rng());
@@ -176,6 +209,13 @@ impl RelayThread {
             }
             Job::Revoke(id, reply) => {
                 Some(Decided::Revoke(self.relay.revoke_invitation(&id), reply))
+            }
+            Job::Quotas(quotas) => {
+                self.relay.set_quotas(quotas);
+                None
+            }
+            Job::DropOld(age, reply) => {
+                Some(Decided::DropOld(self.relay.drop_old(age, now), reply))
             }
             Job::Probe(reply) => Some(Decided::Probe(Ok(()), reply)),
             Job::Certify(hosts, reply) => {
@@ -190,7 +230,7 @@ impl RelayThread {
     fn tell(&mut self, decided: Vec<Decided>) -> Result<(), StoreError> {
         for decided in decided {
             match decided {
-                Decided::Request { mailbox, id, outcome, window } => {
+                Decided::Request { mailbox, id, outcome, window, .. } => {
                     self.answer(&mailbox, id, outcome, window);
                 }
                 Decided::Enroll(outcome, reply) => {
@@ -201,11 +241,26 @@ impl RelayThread {
                 }
                 Decided::Invite(invited, reply) => drop(reply.send(invited)),
                 Decided::Revoke(revoked, reply) => drop(reply.send(revoked)),
+                Decided::DropOld(step, reply) => {
+                    if let Ok(step) = step {
+                        self.forget_dropped(step);
+                    }
+                    drop(reply.send(step));
+                }
                 Decided::Probe(found, reply) => drop(reply.send(found)),
             }
         }
         self.hub.wake();
         Ok(())
+    }
+
+    /// What was dropped is not to be served from memory either, once a run is at its end.
+    fn forget_dropped(&mut self, step: Retained) {
+        METRICS.dropped.many(step.bodies);
+        self.has_dropped |= step.bodies > 0;
+        if step.complete && std::mem::take(&mut self.has_dropped) {
+            self.hub.forget();
+        }
     }
 
     fn answer(
@@ -257,8 +312,10 @@ impl Decided {
     /// The same, when nothing of its batch stands.
     fn lost(self, error: &StoreError) -> Self {
         match self {
-            Self::Request { mailbox, id, window, .. } => {
-                Self::Request { mailbox, id, outcome: Outcome::refused(Refusal::Internal), window }
+            Self::Request { mailbox, id, log, window, .. } => {
+                let outcome = Outcome::refused(Refusal::Internal);
+                mailbox.note(log, &outcome.answer);
+                Self::Request { mailbox, id, log, outcome, window }
             }
             Self::Enroll(_, reply) => {
                 let (answer, reason) = (Err(EnrollRefusal::Internal), error.clone().into());
@@ -266,6 +323,7 @@ impl Decided {
             }
             Self::Invite(_, reply) => Self::Invite(Err(error.clone()), reply),
             Self::Revoke(_, reply) => Self::Revoke(Err(error.clone()), reply),
+            Self::DropOld(_, reply) => Self::DropOld(Err(error.clone()), reply),
             Self::Probe(_, reply) => Self::Probe(Err(error.clone()), reply),
         }
     }
@@ -307,11 +365,11 @@ mod tests {
     #[test]
     fn a_batch_takes_what_waits_and_no_more_than_its_share() {
         let (sender, mut queue) = mpsc::channel(1_000);
-        for _ in 0..300 {
+        for _ in 0..MAX_BATCH + 44 {
             sender.try_send(Job::Stop).unwrap();
         }
         assert_eq!(waiting(Job::Stop, &mut queue).len(), MAX_BATCH);
-        assert_eq!(waiting(Job::Stop, &mut queue).len(), 300 + 2 - MAX_BATCH);
+        assert_eq!(waiting(Job::Stop, &mut queue).len(), 44 + 2);
     }
 
     #[test]
@@ -324,9 +382,19 @@ mod tests {
             receipt: SignedReceipt { body: Blob::default(), signature: Blob::default() },
         };
         let outcome = Outcome { answer, publish: vec![heartbeat], ends: Vec::new(), tail: None };
-        let decided = Decided::Request { mailbox: Arc::default(), id: 1, outcome, window };
+        let mailbox = Arc::<Mailbox>::default();
+        let log = Some(GroupId([1; 32]));
+        let decided = Decided::Request { mailbox: mailbox.clone(), id: 1, log, outcome, window };
         let Decided::Request { outcome, .. } = decided.lost(&StoreError::Full) else { panic!() };
         assert_eq!(outcome.answer, Err(Refusal::Internal));
+        let (entry, letters) = (Blob::default(), Vec::new());
+        let next = openchat_wire::relay::Request::Append {
+            log: GroupId([1; 32]),
+            entry,
+            letters,
+            follows: true,
+        };
+        assert!(mailbox.admit(&next).is_err(), "nothing overtakes it in the next batch");
         assert!(outcome.publish.is_empty() && outcome.tail.is_none());
     }
 }

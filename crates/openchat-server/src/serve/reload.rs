@@ -3,7 +3,7 @@
 
 use crate::{
     cli::{Global, SettingArgs},
-    config::{Config, Located},
+    config::{Config, Limits, Located},
     failure::Failure,
     hosts,
     metrics::METRICS,
@@ -19,8 +19,10 @@ use tokio::{
 /// How long a reload may take before the server listens to other signals again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Settings that take effect at once.
-const RELOADABLE: [&str; 3] = ["hosts", "limits.handshakes", "limits.sessions_a_person"];
+/// Whether a setting takes effect at once, as all limits do.
+fn is_reloadable(key: &str) -> bool {
+    key == "hosts" || key.starts_with("limits.") || key.starts_with("keep.")
+}
 
 /// What a reload compares with and acts on.
 #[derive(Debug)]
@@ -76,8 +78,8 @@ impl Reloader {
         let certificate = looked.ok_or("the server stops")?.map_err(|why| {
             format!("the certificate in {}: {why}", self.located.data.path().display())
         })?;
-        self.server.gate.set_max(new.handshakes.value);
-        self.server.sessions.set_max(new.sessions_a_person.value);
+        self.server.take(&new.limits);
+        self.server.keep.send_replace(new.keep.clone());
         let mut changes = Changes::between(&self.current, &new);
         if located.data.path() != self.located.data.path() {
             changes.restart.push("data");
@@ -87,12 +89,22 @@ impl Reloader {
     }
 }
 
+impl Server {
+    /// These limits hold from now on; nobody is disconnected.
+    fn take(&self, limits: &Limits) {
+        self.gate.set_max(limits.handshakes.value, limits.handshakes_an_address.value);
+        self.addresses.set_max(limits.connections_an_address.value);
+        self.sessions.set_max(limits.sessions_a_person.value);
+        self.sessions.set_rates(limits.into());
+    }
+}
+
 impl Config {
     /// What takes effect at once; the rest stays as the running server has it.
     fn take_reloadable(&mut self, new: &Self) {
         self.hosts = new.hosts.clone();
-        self.handshakes = new.handshakes.clone();
-        self.sessions_a_person = new.sessions_a_person.clone();
+        self.limits = new.limits.clone();
+        self.keep = new.keep.clone();
     }
 }
 
@@ -103,7 +115,7 @@ impl Changes {
             if old.value == new.value {
                 continue;
             }
-            if RELOADABLE.contains(&old.key) {
+            if is_reloadable(old.key) {
                 changes.done.push(format!("{} {} -> {}", old.key, old.value, new.value));
             } else {
                 changes.restart.push(old.key);

@@ -1,51 +1,63 @@
 //! A member's connection: requests in, answers and tailed entries out.
 
 mod census;
+mod pace;
+mod seats;
+
+pub(crate) use seats::Sessions;
 
 use crate::{
+    clock,
+    metrics::METRICS,
     output::Event,
     serve::{
         Server,
         connection::{linger, refuse},
-        mailbox::{Mailbox, Parting},
+        mailbox::{Letter, Mailbox, Parting},
+        phase::PhaseWatch,
+        readers::Readers,
         refusal::Refused,
         relay_thread::{Asked, Job, Jobs},
         writer,
     },
 };
-use openchat_relay::Identity;
+use openchat_relay::{Identity, chain::appends_to};
 use openchat_wire::{
-    Name,
+    UnixMillis,
     frame::{FrameDecoder, FrameError, to_frame},
     limits::{IDLE_TIMEOUT, MAX_FRAME},
     relay::{Goodbye, Request, ToClient, ToServer},
 };
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
-    time::Duration,
-};
+use pace::Excess;
+use seats::Seat;
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
 
-/// Requests of one session on their way. It keeps the relay busy over a round trip; whoever has
-/// more to ask waits without holding up others.
-const WINDOW: u16 = 32;
+/// Requests of one session on their way: as many as share a sync of the disk with one another, which
+/// takes as long as deciding fifty of them. Whoever has more to ask waits without holding up others.
+const WINDOW: u16 = 128;
 
 /// Bytes of a frame beyond which it is large. A person sends one such frame at a time, over all its
 /// connections: the largest takes megabytes, and some more of memory until it is decided.
 const LARGE: usize = 64 * 1024;
 
+/// Bytes that a session reads at once when there is little: ten thousand idle ones have so many each.
+const RESTING: usize = 2 * 1024;
+
+/// The same once that was too little: what a TLS record carries at most.
+const BUSY: usize = 16 * 1024;
+
 /// How long a connection that ends may still take what waits for it.
 const PARTING: Duration = Duration::from_secs(2);
+
+/// The same for one that is cut: whoever is revoked is gone within a second.
+const CUTTING: Duration = Duration::from_millis(500);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +76,10 @@ pub(crate) enum Ended {
     Stopping,
     #[error("the store failed")]
     Failed,
+    #[error("the certificate has expired")]
+    Expired,
+    #[error("{}", cut_for(*.0))]
+    Cut(Goodbye),
     /// The writer did what it was told to.
     #[error("parted")]
     Parted,
@@ -74,8 +90,21 @@ impl Ended {
         match self {
             Self::Malformed(_) => Parting::Saying(Goodbye::Malformed),
             Self::Stopping => Parting::Saying(Goodbye::ShuttingDown),
+            Self::Cut(goodbye) => Parting::Saying(*goodbye),
+            // Whoever comes back with an expired certificate is told by TLS.
             _ => Parting::Silent,
         }
+    }
+
+    const fn patience(&self) -> Duration {
+        if matches!(self, Self::Cut(_)) { CUTTING } else { PARTING }
+    }
+}
+
+const fn cut_for(goodbye: Goodbye) -> &'static str {
+    match goodbye {
+        Goodbye::Revoked => "the certificate was revoked",
+        _ => "the server wants it to end",
     }
 }
 
@@ -85,22 +114,33 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// A member at the door: who it is, from where, and until when its certificate holds.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) who: Identity,
+    pub(crate) peer: SocketAddr,
+    pub(crate) until: UnixMillis,
+}
+
 /// Serves a member until either side has enough.
-pub(crate) async fn serve(
-    server: &Server,
-    stream: TlsStream<TcpStream>,
-    who: Identity,
-    peer: SocketAddr,
-) {
-    let Some(seat) = server.sessions.enter(&who.name) else {
+pub(crate) async fn serve(server: &Server, stream: TlsStream<TcpStream>, member: Member) {
+    let Member { who, peer, until } = member;
+    let Some(seat) = server.sessions.enter(&who) else {
         refuse(server, peer, &Refused::TooMany(who.name, server.sessions.max()));
-        return turn_away(stream).await;
+        return turn_away(stream, Goodbye::TooManySessions).await;
     };
+    // Looked at again from the place where a cut would be noticed: a revocation in between has missed
+    // both the handshake and this connection.
+    if !server.members.has(&who) {
+        refuse(server, peer, &Refused::Unregistered(who.name));
+        return turn_away(stream, Goodbye::Revoked).await;
+    }
     server.console.show(&Event::Connected { name: &who.name, peer });
     tracing::debug!(name = %who.name, key = %who.fingerprint, %peer, "connected");
     let who = Arc::new(who);
     let mailbox = Arc::new(Mailbox::default());
-    let ended = talk(server, stream, (&who, &seat), &mailbox).await;
+    let house = House { jobs: &server.jobs, readers: &server.readers, phase: &server.phase };
+    let ended = talk(house, stream, (&who, &seat, until), &mailbox).await;
     mailbox.close();
     // Before anybody sees that it ended, so that it may be replaced at once.
     drop(seat);
@@ -109,36 +149,45 @@ pub(crate) async fn serve(
     server.console.show(&Event::Disconnected { name: &who.name, peer, reason: &reason });
 }
 
-async fn turn_away(mut stream: TlsStream<TcpStream>) {
-    let goodbye = to_frame(&ToClient::Goodbye(Goodbye::TooManySessions));
+async fn turn_away(mut stream: TlsStream<TcpStream>, goodbye: Goodbye) {
     // Whoever does not listen to the reason gets the end alone.
-    let _ = stream.write_all(&goodbye).await;
+    let _ = stream.write_all(&to_frame(&ToClient::Goodbye(goodbye))).await;
     linger(&mut stream).await;
+}
+
+/// What a session needs of the server.
+#[derive(Clone, Copy)]
+struct House<'a> {
+    jobs: &'a Jobs,
+    readers: &'a Readers,
+    phase: &'a PhaseWatch,
 }
 
 /// Reads and writes at once, in one task. When the reading ends, what waits is still written.
 async fn talk(
-    server: &Server,
-    stream: TlsStream<TcpStream>,
-    (who, seat): (&Arc<Identity>, &Seat<'_>),
+    House { jobs, readers, phase }: House<'_>,
+    stream: impl AsyncRead + AsyncWrite,
+    (who, seat, until): (&Arc<Identity>, &Seat<'_>, UnixMillis),
     mailbox: &Arc<Mailbox>,
 ) -> Ended {
     let (mut input, output) = tokio::io::split(stream);
-    let mut writer = pin!(writer::run(output, mailbox, &server.readers));
+    let mut writer = pin!(writer::run(output, mailbox, readers));
     let ended = tokio::select! {
         ended = &mut writer => return ended,
-        ended = read(&server.jobs, &mut input, (who, seat), mailbox) => ended,
-        () = server.phase.draining() => Ended::Stopping,
+        ended = read(jobs, &mut input, (who, seat), mailbox) => ended,
+        () = phase.draining() => Ended::Stopping,
+        goodbye = seat.cut() => Ended::Cut(goodbye),
+        () = clock::reaches(until) => Ended::Expired,
     };
     if matches!(ended, Ended::Stopping) {
         // Answers to what was asked before come until the relay has ended.
         tokio::select! {
             ended = &mut writer => return ended,
-            () = server.phase.closing() => {}
+            () = phase.closing() => {}
         }
     }
     mailbox.part(ended.parting());
-    if timeout(PARTING, writer).await.is_ok() && matches!(ended, Ended::Malformed(_)) {
+    if timeout(ended.patience(), writer).await.is_ok() && matches!(ended, Ended::Malformed(_)) {
         // Closing while it still sends would reset the connection, and lose the goodbye.
         let _ = timeout(PARTING, drain(&mut input)).await;
     }
@@ -152,10 +201,10 @@ async fn read(
     (who, seat): (&Arc<Identity>, &Seat<'_>),
     mailbox: &Arc<Mailbox>,
 ) -> Ended {
-    let window = Arc::new(Semaphore::new(WINDOW.into()));
+    let asking =
+        Asking { jobs, who, seat, mailbox, window: Arc::new(Semaphore::new(WINDOW.into())) };
     let mut decoder = FrameDecoder::<ToServer>::new(MAX_FRAME);
-    // Small, because ten thousand idle sessions have one each.
-    let mut chunk = [0; 2048];
+    let mut chunk = vec![0; RESTING];
     let mut large = None;
     loop {
         let bytes = match timeout(IDLE_TIMEOUT, input.read(&mut chunk)).await {
@@ -164,30 +213,79 @@ async fn read(
             Ok(Ok(0)) => return Ended::Closed,
             Ok(Ok(read)) => chunk.get(..read).unwrap_or_default(),
         };
+        let read = bytes.len();
+        seat.shared.allowance.bytes(read).await;
         decoder.push(bytes);
+        fit(&mut chunk, read);
         loop {
             let frame = match decoder.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => return error.into(),
             };
-            let large = large.take();
-            // What may be large goes alone: what waits in memory is bounded by bytes too.
-            let brings_much =
-                matches!(frame.request, Request::ReadCommits { .. } | Request::ReadTransparency(_));
-            let is_alone = large.is_some() || brings_much;
-            let places = if is_alone { WINDOW.into() } else { 1 };
-            let Ok(window) = Arc::clone(&window).acquire_many_owned(places).await else {
-                return Ended::Failed;
-            };
-            let (who, mailbox) = (Arc::clone(who), Arc::clone(mailbox));
-            if !jobs.put(Job::Request(Asked { who, mailbox, frame, window, large })).await {
-                return Ended::Stopping;
+            if let Err(ended) = asking.ask(frame, large.take()).await {
+                return ended;
             }
         }
         if decoder.pending() > LARGE && large.is_none() {
-            large = Arc::clone(&seat.large).acquire_owned().await.ok();
+            large = Arc::clone(&seat.shared.large).acquire_owned().await.ok();
         }
+    }
+}
+
+/// Fits what is read at once to how much there was.
+fn fit(chunk: &mut Vec<u8>, read: usize) {
+    if read == chunk.len() {
+        chunk.resize(BUSY, 0);
+    } else if read < RESTING && chunk.len() > RESTING {
+        chunk.truncate(RESTING);
+        chunk.shrink_to_fit();
+    }
+}
+
+/// The way of a session's requests to the relay.
+struct Asking<'a> {
+    jobs: &'a Jobs,
+    who: &'a Arc<Identity>,
+    seat: &'a Seat<'a>,
+    mailbox: &'a Arc<Mailbox>,
+    /// Places for what is under way, from the request to the written answer.
+    window: Arc<Semaphore>,
+}
+
+impl Asking<'_> {
+    /// Asks the relay when it is this person's turn.
+    async fn ask(&self, frame: ToServer, large: Option<OwnedSemaphorePermit>) -> Result<(), Ended> {
+        if let Err(excess) = self.seat.shared.allowance.request(&frame.request).await {
+            return self.refuse(&frame, excess).await;
+        }
+        // What may be large goes alone: what waits in memory is bounded by bytes too.
+        let brings_much =
+            matches!(frame.request, Request::ReadCommits { .. } | Request::ReadTransparency(_));
+        let is_alone = large.is_some() || brings_much;
+        let window = self.places(if is_alone { WINDOW } else { 1 }).await?;
+        let turn = Arc::clone(&self.seat.shared.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Ended::Failed)?;
+        let (who, mailbox) = (Arc::clone(self.who), Arc::clone(self.mailbox));
+        let asked = Asked { who, mailbox, frame, window, turn, large };
+        if self.jobs.put(Job::Request(asked)).await { Ok(()) } else { Err(Ended::Stopping) }
+    }
+
+    /// Answers in the relay's place, behind the answers to everything before.
+    async fn refuse(&self, frame: &ToServer, excess: Excess) -> Result<(), Ended> {
+        METRICS.paced.one();
+        tracing::info!(name = %self.who.name, limit = excess.kind().name(), "asks for too much");
+        let window = self.places(WINDOW).await?;
+        let answer = Err(excess.refusal());
+        self.mailbox.note(appends_to(&frame.request), &answer);
+        let answer = to_frame(&ToClient::Answer { id: frame.id, answer });
+        self.mailbox.put(Letter::Answer(answer, window));
+        Ok(())
+    }
+
+    async fn places(&self, count: u16) -> Result<OwnedSemaphorePermit, Ended> {
+        let places = Arc::clone(&self.window).acquire_many_owned(count.into()).await;
+        places.map_err(|_| Ended::Failed)
     }
 }
 
@@ -196,155 +294,5 @@ async fn drain(input: &mut (impl AsyncRead + Unpin)) {
     while input.read(&mut chunk).await.is_ok_and(|read| read > 0) {}
 }
 
-/// How many connections each person has.
-#[derive(Debug)]
-pub(crate) struct Sessions {
-    people: Mutex<HashMap<Name, Present>>,
-    max: AtomicUsize,
-}
-
-/// A person with connections.
-#[derive(Debug)]
-struct Present {
-    connections: usize,
-    large: Arc<Semaphore>,
-}
-
-/// One of a person's connections, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Seat<'a> {
-    sessions: &'a Sessions,
-    name: Name,
-    /// Whoever holds its one permit may send a large frame.
-    large: Arc<Semaphore>,
-}
-
-impl Sessions {
-    fn enter(&self, name: &Name) -> Option<Seat<'_>> {
-        let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
-        let present = people.entry(name.clone()).or_insert_with(Present::new);
-        if present.connections >= self.max() {
-            return None;
-        }
-        present.connections = present.connections.saturating_add(1);
-        let large = Arc::clone(&present.large);
-        drop(people);
-        Some(Seat { sessions: self, name: name.clone(), large })
-    }
-}
-
-impl Present {
-    fn new() -> Self {
-        Self { connections: 0, large: Arc::new(Semaphore::new(1)) }
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        let mut people = self.sessions.people.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(present) = people.get_mut(&self.name) {
-            present.connections = present.connections.saturating_sub(1);
-            if present.connections == 0 {
-                people.remove(&self.name);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use openchat_wire::{Fingerprint, GroupId, Seq, limits::MAX_SESSIONS_A_PERSON};
-
-    fn bob() -> Arc<Identity> {
-        let fingerprint = Fingerprint([1; 32]);
-        Arc::new(Identity { name: "bob".parse().unwrap(), fingerprint })
-    }
-
-    fn frames(request: &Request) -> Vec<u8> {
-        let frame = |id| to_frame(&ToServer { id, request: request.clone() });
-        (0..1_000).flat_map(frame).collect()
-    }
-
-    /// How many requests are under way when none is answered.
-    async fn under_way(request: Request) -> usize {
-        let (jobs, mut queue) = Jobs::channel();
-        let (mut theirs, mut ours) = tokio::io::duplex(1_000_000);
-        theirs.write_all(&frames(&request)).await.unwrap();
-        let (who, mailbox, sessions) = (bob(), Arc::default(), Sessions::default());
-        let seat = sessions.enter(&who.name).unwrap();
-        let reading = read(&jobs, &mut ours, (&who, &seat), &mailbox);
-        assert!(timeout(Duration::from_secs(1), reading).await.is_err());
-        let mut asked = Vec::new();
-        while let Ok(job) = queue.try_recv() {
-            asked.push(job);
-        }
-        asked.len()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_does_not_take_answers_is_not_heard() {
-        assert_eq!(under_way(Request::Ping).await, usize::from(WINDOW));
-        let read = Request::ReadCommits { log: GroupId([1; 32]), after: Seq(0) };
-        assert_eq!(under_way(read).await, 1, "its answer may be large");
-    }
-
-    /// Two connections of one person send a large frame each; gives how many were read.
-    async fn large_frames_read(one: &Arc<Identity>, other: &Arc<Identity>) -> usize {
-        let (jobs, mut queue) = Jobs::channel();
-        let sessions = Sessions::default();
-        let entry = openchat_wire::Blob(vec![0; 3 * LARGE]);
-        let request = Request::Append { log: GroupId([1; 32]), entry, letters: Vec::new() };
-        let frame = to_frame(&ToServer { id: 0, request });
-        let talks = [one, other].map(|who| {
-            let (jobs, sessions, frame) = (&jobs, &sessions, &frame);
-            async move {
-                let (mut theirs, mut ours) = tokio::io::duplex(1_000_000);
-                theirs.write_all(frame).await.unwrap();
-                let seat = sessions.enter(&who.name).unwrap();
-                let mailbox = Arc::default();
-                let reading = read(jobs, &mut ours, (who, &seat), &mailbox);
-                assert!(timeout(Duration::from_secs(1), reading).await.is_err());
-            }
-        });
-        let [one, other] = talks;
-        tokio::join!(one, other);
-        let mut asked = Vec::new();
-        while let Ok(job) = queue.try_recv() {
-            asked.push(job);
-        }
-        asked.len()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_person_sends_one_large_frame_at_a_time() {
-        let (bob, fingerprint) = (bob(), Fingerprint([2; 32]));
-        assert_eq!(large_frames_read(&bob, &bob).await, 1, "the first one waits in the queue");
-        let carol = Arc::new(Identity { name: "carol".parse().unwrap(), fingerprint });
-        assert_eq!(large_frames_read(&bob, &carol).await, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_client_is_given_up() {
-        let (jobs, _queue) = Jobs::channel();
-        let (_theirs, mut ours) = tokio::io::duplex(10);
-        let (who, sessions) = (bob(), Sessions::default());
-        let seat = sessions.enter(&who.name).unwrap();
-        let ended = read(&jobs, &mut ours, (&who, &seat), &Arc::default()).await;
-        assert!(matches!(ended, Ended::Silent));
-    }
-
-    #[test]
-    fn a_person_has_so_many_connections_and_gets_them_back() {
-        let sessions = Sessions::default();
-        let bob: Name = "bob".parse().unwrap();
-        let mut seats: Vec<_> =
-            (0..MAX_SESSIONS_A_PERSON).map(|_| sessions.enter(&bob).unwrap()).collect();
-        assert!(sessions.enter(&bob).is_none());
-        assert!(sessions.enter(&"carol".parse().unwrap()).is_some());
-        seats.pop();
-        assert!(sessions.enter(&bob).is_some());
-        drop(seats);
-        assert!(sessions.people.lock().unwrap().is_empty());
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use crate::serve::{
     verifier::{ClientVerifier, Trust},
 };
 use openchat_relay::Identity;
-use openchat_wire::{enroll, relay};
+use openchat_wire::{UnixMillis, enroll, relay};
 use rustls::{
     Error, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -33,8 +33,8 @@ const NO_APPLICATION_PROTOCOL: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
 pub(crate) enum Arrived {
     /// Somebody without a certificate.
     Newcomer(Box<TlsStream<TcpStream>>),
-    /// A member.
-    Member(Box<TlsStream<TcpStream>>, Identity),
+    /// A member, and when its certificate ends.
+    Member(Box<TlsStream<TcpStream>>, Identity, UnixMillis),
 }
 
 /// What a failed handshake leaves: the reason, and the connection for as long as its alert travels.
@@ -101,7 +101,7 @@ impl Tls {
         };
         let handshake = start.into_stream(config).into_fallible();
         match (Box::pin(handshake).await, verifier.conclude()) {
-            (Ok(stream), Ok(who)) => Ok(Arrived::Member(Box::new(stream), who)),
+            (Ok(stream), Ok((who, until))) => Ok(Arrived::Member(Box::new(stream), who, until)),
             (Ok(_), Err(why)) => {
                 Err(Failed { why: why.unwrap_or(Refused::NoCertificate), tcp: None })
             }

@@ -44,7 +44,8 @@ enum Verdict {
     Unseen,
     /// A certificate to be proved, and the time to judge it at.
     Presented(Box<MemberCertificate>, UnixMillis),
-    Accepted(Identity),
+    /// Who it is, and when its certificate ends.
+    Accepted(Identity, UnixMillis),
     Refused(Refused),
 }
 
@@ -53,13 +54,14 @@ impl ClientVerifier {
         Self { trust: Arc::clone(trust), verdict: Mutex::new(Verdict::Unseen) }
     }
 
-    /// Who it is, once the handshake is done; else the reason why not, if it was about this.
+    /// Who it is and when its certificate ends, once the handshake is done; else the reason why not,
+    /// if it was about this.
     ///
     /// # Errors
     /// `None` if the handshake failed for a reason that is not the client's certificate.
-    pub(crate) fn conclude(&self) -> Result<Identity, Option<Refused>> {
+    pub(crate) fn conclude(&self) -> Result<(Identity, UnixMillis), Option<Refused>> {
         match self.swap(Verdict::Unseen) {
-            Verdict::Accepted(who) => Ok(who),
+            Verdict::Accepted(who, until) => Ok((who, until)),
             Verdict::Refused(refused) => Err(Some(refused)),
             Verdict::Unseen | Verdict::Presented(..) => Err(None),
         }
@@ -138,7 +140,7 @@ impl ClientCertVerifier for ClientVerifier {
         if let Err(validity) = member.valid_at(now) {
             return Err(self.refuse(Refused::Period { name: member.name().clone(), validity }));
         }
-        self.swap(Verdict::Accepted(identity(&member)));
+        self.swap(Verdict::Accepted(identity(&member), member.not_after()));
         Ok(proof)
     }
 

@@ -1,15 +1,25 @@
 //! The writing half of a session: answers first, then what the tails have, in turn.
 
-use crate::serve::{
-    feed::{Found, Tail},
-    mailbox::{Letter, Mail, Mailbox, Parting},
-    readers::Readers,
-    session::Ended,
+use crate::{
+    metrics::METRICS,
+    serve::{
+        feed::{Found, Tail},
+        mailbox::{Letter, Mail, Mailbox, Parting},
+        readers::Readers,
+        session::Ended,
+    },
 };
-use openchat_wire::{Blob, GroupId, Seq, frame::to_frame, limits::IDLE_TIMEOUT, relay::ToClient};
+use openchat_relay::store::Body;
+use openchat_wire::{
+    Blob, GroupId, Seq,
+    frame::to_frame,
+    limits::IDLE_TIMEOUT,
+    relay::{Goodbye, ToClient},
+};
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
@@ -19,6 +29,9 @@ use tokio::{
 
 /// Bytes of one tail before it is another's turn, and of all before new answers are looked for.
 const PIECE: usize = 64 * 1024;
+
+/// How long a receiver that took nothing may take to hear that it was too slow.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Writes for a session until the connection ends; returns why it did.
 pub(crate) async fn run(
@@ -124,15 +137,48 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
         self.out.shutdown().await
     }
 
-    /// Writes as fast as the other side takes it. Progress counts, not the whole.
-    async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
-        while !bytes.is_empty() {
-            let written = timeout(IDLE_TIMEOUT, self.out.write(bytes)).await;
-            let written = written.map_err(|_| Ended::Stalled)??;
-            bytes = bytes.get(written..).filter(|_| written > 0).ok_or(Ended::Closed)?;
+    /// Writes whole frames as fast as the other side takes them. Progress counts, not the whole.
+    async fn write(&mut self, frames: &[u8]) -> Result<(), Ended> {
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let Ok(written) = timeout(IDLE_TIMEOUT, self.out.write(rest)).await else {
+                return Err(self.give_up(begun(frames, rest)).await);
+            };
+            rest =
+                rest.get(written?..).filter(|left| left.len() < rest.len()).ok_or(Ended::Closed)?;
         }
-        Ok(timeout(IDLE_TIMEOUT, self.out.flush()).await.map_err(|_| Ended::Stalled)??)
+        match timeout(IDLE_TIMEOUT, self.out.flush()).await {
+            Ok(flushed) => Ok(flushed?),
+            Err(_) => Err(self.give_up(&[]).await),
+        }
     }
+
+    /// The receiver may still wake up: then it gets the frame that it has the beginning of, and the
+    /// reason of the end. It finds everything else in the log when it comes back.
+    async fn give_up(&mut self, begun: &[u8]) -> Ended {
+        METRICS.too_slow.one();
+        let last = [begun, &to_frame(&ToClient::Goodbye(Goodbye::TooSlow))].concat();
+        let saying = async {
+            self.out.write_all(&last).await?;
+            self.out.shutdown().await
+        };
+        // Whoever sleeps on finds the end alone.
+        let _ = timeout(LAST_WORD, saying).await;
+        Ended::Stalled
+    }
+}
+
+/// What is left of the frame in whose middle `rest` begins, which is the end of `frames`.
+fn begun<'a>(frames: &[u8], rest: &'a [u8]) -> &'a [u8] {
+    let written = frames.len().saturating_sub(rest.len());
+    let mut end = 0_usize;
+    while end < written
+        && let Some(length) = frames.get(end..).and_then(<[u8]>::first_chunk)
+    {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        end = end.saturating_add(length).saturating_add(4);
+    }
+    rest.get(..end.saturating_sub(written)).unwrap_or_default()
 }
 
 /// What to read from the store. Nothing behind `end`, and `floor` lies at or before it unless the
@@ -156,12 +202,16 @@ async fn catch_up(
         Ended::Failed
     })?;
     let mut reached = if page.complete { floor } else { after };
-    for (seq, entry) in page.entries {
+    for (seq, body) in page.entries {
         if seq > end {
             return Ok(reached.max(floor));
         }
         reached = reached.max(seq);
-        bytes.extend_from_slice(&to_frame(&ToClient::Entry { log, seq, entry: Blob(entry) }));
+        let frame = match body {
+            Body::Whole(entry) => ToClient::Entry { log, seq, entry: Blob(entry) },
+            Body::Dropped(hash) => ToClient::Dropped { log, seq, hash },
+        };
+        bytes.extend_from_slice(&to_frame(&frame));
     }
     Ok(reached)
 }

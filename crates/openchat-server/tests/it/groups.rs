@@ -15,14 +15,14 @@ use openchat_wire::{
 };
 
 /// Somebody who talks to the server.
-struct Peer {
+pub(crate) struct Peer {
     name: Name,
-    device: Device,
-    connection: Connection,
+    pub(crate) device: Device,
+    pub(crate) connection: Connection,
 }
 
 impl Peer {
-    async fn new(server: &Server, name: &str) -> Self {
+    pub(crate) async fn new(server: &Server, name: &str) -> Self {
         let device = server.enroll(name).await;
         let connection = server.connect(&device).await;
         Self { name: name.parse().unwrap(), device, connection }
@@ -42,7 +42,7 @@ impl Peer {
     }
 
     /// An open group of this name, with its first commit in the log.
-    async fn begin(&mut self, server: &Server, name: &str) -> Group {
+    pub(crate) async fn begin(&mut self, server: &Server, name: &str) -> Group {
         let head = self.head(server).await;
         let policy = Policy::open(name.parse().unwrap());
         let made = Group::create(&self.author(head), policy, None, Proposal::default(), &mut rng());
@@ -52,7 +52,7 @@ impl Peer {
     }
 
     /// The group after this peer has joined it.
-    async fn join(&mut self, server: &Server, log: GroupId) -> Group {
+    pub(crate) async fn join(&mut self, server: &Server, log: GroupId) -> Group {
         let head = self.head(server).await;
         let mut group = Group::new(log, self.device.key.fingerprint());
         self.catch_up(&mut group).await;
@@ -68,7 +68,7 @@ impl Peer {
         self.send_pending(group).await
     }
 
-    async fn catch_up(&mut self, group: &mut Group) {
+    pub(crate) async fn catch_up(&mut self, group: &mut Group) {
         let mut all = self.commits(*group.roster().group()).await;
         all.drain(..usize::try_from(group.roster().epoch().0).unwrap());
         for commit in &all {
@@ -100,7 +100,7 @@ impl Peer {
         entry: Blob,
         letters: Vec<Letter>,
     ) -> Result<Seq, Refusal> {
-        match self.connection.ask(Request::Append { log, entry, letters }).await {
+        match self.connection.ask(Request::Append { log, entry, letters, follows: false }).await {
             Ok(Answer::Appended(seq)) => Ok(seq),
             Ok(other) => panic!("{other:?}"),
             Err(refusal) => Err(refusal),
@@ -108,15 +108,24 @@ impl Peer {
     }
 
     async fn message(&mut self, group: &mut Group, text: &str) -> Result<Seq, Refusal> {
-        let body = Blob(text.as_bytes().to_vec());
-        let content = Content { time: UnixMillis(1), kind: ContentKind::TEXT, body };
         let id = MessageId([text.len().to_le_bytes()[0]; 16]);
+        self.bytes(group, id, text.as_bytes().to_vec()).await
+    }
+
+    /// A message of any bytes.
+    pub(crate) async fn bytes(
+        &mut self,
+        group: &mut Group,
+        id: MessageId,
+        body: Vec<u8>,
+    ) -> Result<Seq, Refusal> {
+        let content = Content { time: UnixMillis(1), kind: ContentKind::TEXT, body: Blob(body) };
         let message = group.seal(&self.device.key, id, &content).unwrap();
         let entry = Blob(LogEntry::Message(message).to_bytes());
         self.append(*group.roster().group(), entry, Vec::new()).await
     }
 
-    async fn tail(&mut self, log: GroupId, after: Seq) -> Result<Answer, Refusal> {
+    pub(crate) async fn tail(&mut self, log: GroupId, after: Seq) -> Result<Answer, Refusal> {
         self.connection.ask(Request::Tail { log, after }).await
     }
 

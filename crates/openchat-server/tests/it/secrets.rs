@@ -137,7 +137,7 @@ async fn members(server: &Server, secrets: &mut Secrets) {
     append(&mut connection, log, sealed).await.unwrap();
     assert!(append(&mut connection, log, Blob(MARK.to_vec())).await.is_err());
     let letters = vec![Letter { to: device.key.fingerprint(), sealed: Blob(MARK.to_vec()) }];
-    let request = Request::Append { log, entry: Blob(MARK.to_vec()), letters };
+    let request = Request::Append { log, entry: Blob(MARK.to_vec()), letters, follows: false };
     assert!(connection.ask(request).await.is_err());
     let prekeys = vec![Blob(MARK.to_vec())];
     assert!(connection.ask(Request::PublishPrekeys { replace: true, prekeys }).await.is_err());
@@ -163,7 +163,7 @@ async fn append(
     log: GroupId,
     entry: Blob,
 ) -> Result<Answer, openchat_wire::relay::Refusal> {
-    connection.ask(Request::Append { log, entry, letters: Vec::new() }).await
+    connection.ask(Request::Append { log, entry, letters: Vec::new(), follows: false }).await
 }
 
 /// Those who are turned away: with wrong secrets, with nonsense, without TLS.

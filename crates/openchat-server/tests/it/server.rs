@@ -121,7 +121,12 @@ impl Server {
 
     /// All lines that begin so, at least `count` of them; waits for them.
     pub(crate) fn lines(&self, start: &str, count: usize) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+        self.lines_within(PATIENCE, start, count)
+    }
+
+    /// The same for what takes a while.
+    pub(crate) fn lines_within(&self, most: Duration, start: &str, count: usize) -> Vec<String> {
+        let deadline = Instant::now() + most;
         let mut lines = self.console.lines.lock().unwrap();
         loop {
             let found: Vec<_> = lines.iter().filter(|l| l.starts_with(start)).cloned().collect();

@@ -118,7 +118,8 @@ async fn the_largest_frame_is_read() {
     let bob = server.enroll("bob").await;
     let mut connection = server.connect(&bob).await;
     let entry = Blob(vec![0; MAX_FRAME - 100]);
-    let request = Request::Append { log: GroupId([1; 32]), entry, letters: Vec::new() };
+    let request =
+        Request::Append { log: GroupId([1; 32]), entry, letters: Vec::new(), follows: false };
     assert!(to_frame(&ToServer { id: 7, request: request.clone() }).len() < MAX_FRAME);
     assert!(connection.ask(request).await.is_err());
     assert!(connection.is_served().await);

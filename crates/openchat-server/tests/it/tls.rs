@@ -3,7 +3,7 @@
 use crate::server::Server;
 use openchat_crypto::IdentityKey;
 use openchat_wire::{
-    enroll,
+    Fingerprint, enroll,
     frame::{FrameDecoder, to_frame},
     relay::{self, Answer, Refusal, Request, ToClient, ToServer},
 };
@@ -15,10 +15,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -35,6 +35,8 @@ pub(crate) struct Device {
 pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     received: Vec<u8>,
+    /// Who has come and gone, as it was told beside everything else.
+    presence: VecDeque<(Vec<Fingerprint>, Vec<Fingerprint>)>,
 }
 
 impl Server {
@@ -82,6 +84,30 @@ impl Server {
         alpn: &[&[u8]],
         device: Option<&Device>,
     ) -> io::Result<Connection> {
+        self.dial_on(self.tcp().await, host, alpn, device).await
+    }
+
+    /// Connects as a member from another of this machine's own addresses.
+    pub(crate) async fn connect_from(
+        &self,
+        from: Ipv4Addr,
+        device: &Device,
+    ) -> io::Result<Connection> {
+        self.finish(self.tcp_from(from).await?, device).await
+    }
+
+    /// Goes on with a connection that has begun as a member's.
+    pub(crate) async fn finish(&self, tcp: TcpStream, device: &Device) -> io::Result<Connection> {
+        self.dial_on(tcp, "127.0.0.1", &[relay::ALPN], Some(device)).await
+    }
+
+    async fn dial_on(
+        &self,
+        tcp: TcpStream,
+        host: &'static str,
+        alpn: &[&[u8]],
+        device: Option<&Device>,
+    ) -> io::Result<Connection> {
         let mut roots = RootCertStore::empty();
         roots.add(self.place.certificate("ca.crt")).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -93,11 +119,18 @@ impl Server {
             Some(device) => builder.with_client_cert_resolver(Arc::new(device.shown())),
         };
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        let tcp = self.tcp().await;
         let name = ServerName::try_from(host).unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
         let stream = timeout(PATIENCE, connecting).await.unwrap()?;
-        Ok(Connection { stream, received: Vec::new() })
+        Ok(Connection { stream, received: Vec::new(), presence: VecDeque::new() })
+    }
+
+    pub(crate) async fn tcp_from(&self, from: Ipv4Addr) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let tcp = socket.connect(self.address.parse().unwrap()).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
     }
 
     pub(crate) async fn tcp(&self) -> TcpStream {
@@ -115,17 +148,29 @@ impl Connection {
 
     /// The next frame; `None` when the server has ended the connection properly.
     pub(crate) async fn receive<T: Serialize + DeserializeOwned>(&mut self) -> Option<T> {
+        self.try_receive().await.unwrap()
+    }
+
+    /// The same, or how else the connection ended.
+    pub(crate) async fn try_receive<T: Serialize + DeserializeOwned>(
+        &mut self,
+    ) -> io::Result<Option<T>> {
         loop {
             let mut decoder = FrameDecoder::new(4_000_000);
             decoder.push(&self.received);
             if let Some(frame) = decoder.next_frame().unwrap() {
-                self.received.drain(..to_frame(&frame).len());
-                return Some(frame);
+                let bytes = to_frame(&frame);
+                self.received.drain(..bytes.len());
+                if let Some(presence) = presence(&bytes) {
+                    self.presence.push_back(presence);
+                    continue;
+                }
+                return Ok(Some(frame));
             }
             let mut chunk = vec![0; 16_384];
-            let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.unwrap().unwrap();
+            let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.unwrap()?;
             if read == 0 {
-                return None;
+                return Ok(None);
             }
             self.received.extend_from_slice(&chunk[..read]);
         }
@@ -139,6 +184,23 @@ impl Connection {
         }
     }
 
+    /// The next word about who has come and who has gone.
+    pub(crate) async fn presence(&mut self) -> (Vec<Fingerprint>, Vec<Fingerprint>) {
+        loop {
+            if let Some(presence) = self.presence.pop_front() {
+                return presence;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(self.is_served().await);
+        }
+    }
+
+    /// Whether anything was told of who comes and goes.
+    pub(crate) async fn has_presence(&mut self) -> bool {
+        assert!(self.is_served().await);
+        !self.presence.is_empty()
+    }
+
     /// Whether the server answers.
     pub(crate) async fn is_served(&mut self) -> bool {
         self.ask(Request::Ping).await == Ok(Answer::Done)
@@ -146,6 +208,15 @@ impl Connection {
 
     pub(crate) fn tickets(&self) -> u32 {
         self.stream.get_ref().1.tls13_tickets_received()
+    }
+}
+
+fn presence(frame: &[u8]) -> Option<(Vec<Fingerprint>, Vec<Fingerprint>)> {
+    let mut decoder = FrameDecoder::<ToClient>::new(4_000_000);
+    decoder.push(frame);
+    match decoder.next_frame() {
+        Ok(Some(ToClient::Presence { online, offline, .. })) => Some((online, offline)),
+        _ => None,
     }
 }
 

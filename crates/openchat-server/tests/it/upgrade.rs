@@ -6,6 +6,10 @@ use std::fs;
 
 /// A data directory whose database an older server wrote.
 fn old_place() -> Place {
+    place_with(include_str!("../data/version-1.sql"))
+}
+
+fn place_with(database_of: &str) -> Place {
     let place = Place::new();
     place.init();
     let database = place.data().join("openchat.db");
@@ -14,7 +18,7 @@ fn old_place() -> Place {
         let _ = fs::remove_file(place.data().join(format!("openchat.db{suffix}")));
     }
     let old = rusqlite::Connection::open(&database).unwrap();
-    old.execute_batch(include_str!("../data/version-1.sql")).unwrap();
+    old.execute_batch(database_of).unwrap();
     place
 }
 
@@ -63,4 +67,37 @@ async fn a_backup_of_an_older_server_is_restored_and_brought_up_to_date() {
     let restored = place.output(&["restore", copy.to_str().unwrap()]);
     assert!(restored.status.success(), "{restored:?}");
     goes_on(&Server::run(place, &[]), "dave").await;
+}
+
+fn status(place: &Place) -> serde_json::Value {
+    let output = place.output(&["status", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn what_version_2_wrote_goes_on_and_loses_old_messages_only_when_that_is_wanted() {
+    let place = place_with(include_str!("../data/version-2.sql"));
+    let mut server = Server::run(place, &[]);
+    let before = status(&server.place);
+    assert_eq!((&before["entries"], &before["logs"]), (&12.into(), &3.into()));
+    assert_eq!(before["kept_bytes"], 5_541, "as the bodies of version 2 are");
+    assert_eq!(before["retention_days"], serde_json::Value::Null);
+    assert!(before["oldest"].is_string(), "{before}");
+    server.enroll("erin").await;
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+
+    let place = std::mem::replace(&mut server.place, Place::new());
+    let file = rusqlite::Connection::open(place.data().join("openchat.db")).unwrap();
+    file.execute_batch("UPDATE marks SET value = 1 WHERE name = 'upgraded'").unwrap();
+    drop(file);
+    fs::write(place.data().join("config.toml"), "[keep]\nretention = '1d'\n").unwrap();
+    let server = Server::run(place, &[]);
+    let is_over = || status(&server.place)["oldest"].is_null();
+    assert!((0..600).any(|_| is_over()), "{}", status(&server.place));
+    let after = status(&server.place);
+    assert_eq!(after["retention_days"], 1);
+    assert_eq!(after["entries"], 12, "their places and hashes are kept");
+    assert_eq!(after["kept_bytes"], 4_200, "commits and the wish to leave");
 }

@@ -12,7 +12,9 @@ use crate::{
     },
 };
 use openchat_pki::{CaCertificate, MemberError};
-use openchat_relay::{Invited, StoreError, certificate_record, invitation_record, store::Table};
+use openchat_relay::{
+    Invited, StoreError, certificate_record, invitation_record, reached, store::Table,
+};
 use openchat_store_sqlite::SqliteReader;
 use openchat_wire::{
     Blob, Fingerprint, Name, UnixMillis,
@@ -160,6 +162,7 @@ impl Operator {
     pub(crate) async fn status(&self) -> Result<Status, AnswerError> {
         let figures = self.read(SqliteReader::figures).await?;
         let (people, sessions) = self.server.sessions.totals();
+        let keep = self.server.keep.borrow().clone();
         let refused = METRICS.refusals().map(|(_, count)| count);
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,6 +177,11 @@ impl Operator {
             handshakes: number(self.server.gate.taken()),
             logs: figures.logs,
             entries: figures.entries,
+            kept_bytes: METRICS.kept_bytes.get(),
+            oldest: self.read(oldest).await?,
+            quota_log: keep.quotas().log,
+            quota_person: keep.quotas().person,
+            retention_days: keep.retention.value.days(),
             database_bytes: self.database_bytes(),
             free_bytes: self.free_bytes().unwrap_or_default(),
             requests: METRICS.requests.get(),
@@ -218,6 +226,13 @@ impl Operator {
         let read = spawn_blocking(move || read(&SqliteReader::open(&path)?)).await;
         Ok(read.map_err(StoreError::backend)??)
     }
+}
+
+/// When the oldest message came that is kept. Commits and what was dropped stand before it.
+fn oldest(reader: &SqliteReader) -> Result<Option<UnixMillis>, StoreError> {
+    let record = reader.record(Table::Retention, b"")?;
+    let after = record.as_deref().and_then(reached).unwrap_or(0);
+    reader.oldest_body(after)
 }
 
 fn number(count: usize) -> u64 {

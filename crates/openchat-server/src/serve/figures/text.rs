@@ -56,6 +56,11 @@ impl Page {
         self.gauge("openchat_registered_keys", "Registered keys.", status.registered);
         self.gauge("openchat_logs", "Logs.", status.logs);
         self.gauge("openchat_log_entries", "Entries of all logs.", status.entries);
+        self.gauge("openchat_kept_bytes", "Entries whose bodies are kept.", status.kept_bytes);
+        if let Some(oldest) = status.oldest {
+            let name = "openchat_oldest_message_seconds";
+            self.gauge(name, "When the oldest message came.", oldest.seconds());
+        }
         self.gauge("openchat_transparency_entries", "Transparency log.", status.recorded);
         self.gauge("openchat_database_bytes", "Database.", status.database_bytes);
         self.gauge("openchat_disk_free_bytes", "Left on its disk.", status.free_bytes);
@@ -69,9 +74,12 @@ impl Page {
             ("openchat_enrolled_total", "Enrollments done.", &all.enrolled),
             ("openchat_requests_total", "Requests decided.", &all.requests),
             ("openchat_appended_total", "Entries appended.", &all.appended),
+            ("openchat_dropped_total", "Old messages dropped.", &all.dropped),
             ("openchat_batches_total", "Batches made durable.", &all.batches),
             ("openchat_failed_batches_total", "Batches not stored.", &all.failed_batches),
             ("openchat_suppressed_lines_total", "Lines not written.", &all.suppressed),
+            ("openchat_paced_total", "Requests refused for being too many.", &all.paced),
+            ("openchat_too_slow_total", "Receivers cut for taking nothing.", &all.too_slow),
             ("openchat_reloads_total", "Reloads done.", &all.reloads),
             ("openchat_refused_reloads_total", "Reloads refused.", &all.refused_reloads),
         ] {
@@ -80,6 +88,10 @@ impl Page {
         self.head("openchat_refused_total", "counter", "Connections refused.");
         for (reason, count) in all.refusals() {
             self.line("openchat_refused_total", &format!("{{reason=\"{reason}\"}}"), count);
+        }
+        self.head("openchat_held_back_total", "counter", "Waits of members who want too much.");
+        for (limit, count) in all.held_back() {
+            self.line("openchat_held_back_total", &format!("{{limit=\"{limit}\"}}"), count);
         }
     }
 

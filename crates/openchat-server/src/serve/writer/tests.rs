@@ -8,11 +8,11 @@ use crate::serve::feed::Hub;
 use openchat_crypto::sha256;
 use openchat_relay::{
     Publish, Store, Tailing,
-    store::{NewEntry, Place},
+    store::{NewEntry, Origin, Place},
 };
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{
-    Digest, Fingerprint,
+    Digest, Fingerprint, UnixMillis,
     frame::FrameDecoder,
     limits::MAX_FRAME,
     relay::{Goodbye, Refusal},
@@ -49,7 +49,8 @@ impl Relay {
             let bytes = vec![7; 300];
             let hash = sha256(&[&bytes[..], &self.tail.seq.0.to_be_bytes()].concat());
             let before = self.tail.log_hash;
-            let entry = NewEntry { hash, before, commit: None, bytes: &bytes };
+            let origin = Origin { author: BOB, time: UnixMillis(0), lasts: false };
+            let entry = NewEntry { near: 0, hash, before, commit: None, origin, bytes: &bytes };
             self.tail = self.store.append(&LOG, self.tail.seq, &entry).unwrap();
             published.push(Publish::Entry { log: LOG, seq: self.tail.seq, entry: bytes.into() });
         }
@@ -175,4 +176,53 @@ async fn a_session_that_takes_nothing_is_given_up() {
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     mailbox.put(Letter::Answer(vec![0; 100], permit));
     assert!(matches!(run(ours, &mailbox, &readers).await, Ended::Stalled));
+}
+
+/// What somebody hears who takes nothing at first, and then all: so many answers wait, and a frame
+/// goes into the middle of the pipe.
+async fn heard_after(pause: Duration, answers: u32) -> Vec<ToClient> {
+    let place = tempfile::tempdir().unwrap();
+    let readers = Readers::new(&place.path().join("none"));
+    let (mut theirs, ours) = duplex(100);
+    let mailbox = Mailbox::default();
+    for id in 0..answers {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        mailbox.put(Letter::Answer(to_frame(&answer(id)), permit));
+    }
+    let hearing = async {
+        sleep(pause).await;
+        let mut bytes = Vec::new();
+        theirs.read_to_end(&mut bytes).await.unwrap();
+        let mut decoder = FrameDecoder::new(MAX_FRAME);
+        decoder.push(&bytes);
+        let mut heard = Vec::new();
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            heard.push(frame);
+        }
+        assert_eq!(decoder.pending(), 0, "whole frames only");
+        heard
+    };
+    let (ended, heard) = tokio::join!(run(ours, &mailbox, &readers), hearing);
+    assert!(matches!(ended, Ended::Stalled));
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wakes_up_too_late_hears_why_it_was_cut() {
+    let heard = heard_after(IDLE_TIMEOUT + LAST_WORD / 2, 1_000).await;
+    let (last, answers) = heard.split_last().unwrap();
+    assert_eq!(*last, ToClient::Goodbye(Goodbye::TooSlow));
+    assert!((5..50).contains(&answers.len()), "{} of 1,000", answers.len());
+    assert!(answers.iter().cloned().eq((0..).map(answer).take(answers.len())), "in order");
+}
+
+#[test]
+fn the_rest_of_a_frame_ends_where_the_next_begins() {
+    let frames: Vec<u8> = (0..3).flat_map(|id| to_frame(&answer(id))).collect();
+    let frame = frames.len() / 3;
+    for written in 0..=frames.len() {
+        let rest = begun(&frames, &frames[written..]);
+        assert_eq!((written + rest.len()) % frame, 0, "behind {written}");
+        assert!(rest.len() < frame);
+    }
 }
