@@ -62,7 +62,7 @@ pub fn entries(data: &Path) -> Vec<Entry> {
 fn read(database: &Path) -> rusqlite::Result<Vec<Entry>> {
     let database = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut all = database.prepare(
-        "SELECT logs.name, seq, bytes FROM entries JOIN logs ON logs.id = entries.log
+        "SELECT logs.name, seq, entries.bytes FROM entries JOIN logs ON logs.id = entries.log
          ORDER BY logs.id, seq",
     )?;
     let rows = all.query_map([], |row| {

@@ -10,14 +10,17 @@
 mod client;
 mod command;
 mod database;
+mod figures;
 mod lines;
 mod person;
 mod search;
 mod server;
+pub mod simulation;
 
 pub use client::Client;
 pub use command::{program, run};
 pub use database::{Entry, entries};
+pub use figures::{Figures, Plan, percentile};
 pub use lines::Lines;
 pub use person::Person;
 pub use search::{files_below, files_with, forget_groups, group_secrets, identity_keys};

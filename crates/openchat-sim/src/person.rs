@@ -2,6 +2,7 @@
 
 use crate::{Client, Server, files_below, program};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +12,8 @@ pub struct Person {
     name: String,
     home: PathBuf,
     server_data: PathBuf,
+    /// Further variables of the environment.
+    environment: Vec<(String, OsString)>,
 }
 
 impl Person {
@@ -18,7 +21,8 @@ impl Person {
     #[must_use]
     pub fn new(name: &str, server: &Server) -> Self {
         let home = server.place().join("home of ".to_owned() + name);
-        Self { name: name.to_owned(), home, server_data: server.data() }
+        let (name, environment) = (name.to_owned(), Vec::new());
+        Self { name, home, server_data: server.data(), environment }
     }
 
     /// The name that this person enrolls under.
@@ -33,12 +37,19 @@ impl Person {
         &self.home
     }
 
+    /// The same person with further variables in the environment of each command.
+    #[must_use]
+    pub fn with_environment(self, variables: impl IntoIterator<Item = (String, OsString)>) -> Self {
+        Self { environment: variables.into_iter().collect(), ..self }
+    }
+
     /// `openchat` as this person runs it.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = program("openchat");
         command.args(["-P", &self.name, "--no-input"]);
         command.env("OPENCHAT_HOME", &self.home).env("OPENCHAT_SERVER_HOME", &self.server_data);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,6 +1,7 @@
 //! The real server in a place of its own.
 
 use crate::{PATIENCE, Person, program, run};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,10 @@ pub struct Server {
     place: TempDir,
     address: String,
     options: &'static [&'static str],
+    /// Further variables of its environment.
+    environment: Vec<(String, OsString)>,
+    /// What runs it, if it is not run by itself.
+    wrapper: Vec<OsString>,
     process: Option<Child>,
 }
 
@@ -35,13 +40,36 @@ impl Server {
     /// If either fails.
     #[must_use]
     pub fn start_with(options: &'static [&'static str]) -> Self {
+        let mut server = Self::prepare(options);
+        server.run();
+        server
+    }
+
+    /// Makes a CA, and runs nothing yet.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn prepare(options: &'static [&'static str]) -> Self {
         // With a space, because people have such paths.
         let place = tempfile::Builder::new().prefix("openchat test ").tempdir();
         let place = place.expect("a temporary place");
-        let mut server = Self { place, address: "127.0.0.1:0".to_owned(), options, process: None };
+        let address = "127.0.0.1:0".to_owned();
+        let (environment, wrapper) = (Vec::new(), Vec::new());
+        let server = Self { place, address, options, environment, wrapper, process: None };
         let _ = run(server.command().args(["init-ca", "--org", "Test"]));
-        server.run();
         server
+    }
+
+    /// Further variables for the environment of each `run` from now on.
+    pub fn set_environment(&mut self, variables: impl IntoIterator<Item = (String, OsString)>) {
+        self.environment = variables.into_iter().collect();
+    }
+
+    /// A command that each `run` from now on goes through: it is given the program and its
+    /// arguments, and has to become it in the end.
+    pub fn set_wrapper(&mut self, wrapper: impl IntoIterator<Item = OsString>) {
+        self.wrapper = wrapper.into_iter().collect();
     }
 
     /// Runs the server again at the address it had before.
@@ -49,19 +77,47 @@ impl Server {
     /// # Panics
     /// If it is running, or does not come up.
     pub fn run(&mut self) {
+        if let Err(status) = self.try_run() {
+            panic!("the server ended at once: {status}\n{}", self.console());
+        }
+    }
+
+    /// The same; fails if it ends before it is ready.
+    ///
+    /// # Errors
+    /// How it ended.
+    ///
+    /// # Panics
+    /// If it is running, or takes too long to come up.
+    pub fn try_run(&mut self) -> Result<(), ExitStatus> {
         assert!(self.process.is_none(), "the server is running");
         let mut process = self
-            .command()
+            .wrapped()
             .args(["run", "--listen", &self.address])
             .args(self.options)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.open_console())
             .spawn()
             .expect("the server starts");
         let stdout = process.stdout.take().expect("stdout is piped");
+        match self.ready(stdout) {
+            Some(address) => self.address = address,
+            None => return Err(wait(process)),
+        }
         self.process = Some(process);
-        self.address = self.ready(stdout);
+        Ok(())
+    }
+
+    /// How it ended, if it did so by itself since it was run.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.process.as_mut()?.try_wait().expect("it can be waited for")?;
+        self.process = None;
+        Some(status)
     }
 
     /// `ADDRESS:PORT` where it listens; the same after every restart.
@@ -161,8 +217,25 @@ impl Server {
         wait(process)
     }
 
-    /// The address on the first line of stdout; later lines go to the console.
-    fn ready(&self, stdout: impl std::io::Read + Send + 'static) -> String {
+    /// [`Self::command`] by way of the wrapper.
+    fn wrapped(&self) -> Command {
+        let command = self.command();
+        let Some((first, rest)) = self.wrapper.split_first() else {
+            return command;
+        };
+        let mut wrapped = Command::new(first);
+        wrapped.args(rest).arg(command.get_program());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(name, value),
+                None => wrapped.env_remove(name),
+            };
+        }
+        wrapped
+    }
+
+    /// The address on the first line of stdout, if there is one; later lines go to the console.
+    fn ready(&self, stdout: impl std::io::Read + Send + 'static) -> Option<String> {
         let (sender, first_line) = mpsc::channel();
         let mut console = self.open_console();
         thread::spawn(move || {
@@ -175,7 +248,8 @@ impl Server {
         let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {
-            (Some("ready"), Some(address)) => address.to_owned(),
+            (Some("ready"), Some(address)) => Some(address.to_owned()),
+            (None, _) => None,
             _ => panic!("the server said {line:?}\n{}", self.console()),
         }
     }

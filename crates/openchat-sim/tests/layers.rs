@@ -40,7 +40,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("openchat-cli", &["openchat-wire", "openchat-client"]),
     (
         SIM,
-        &["openchat-wire", "openchat-crypto", "openchat-pki", "openchat-roster", "openchat-group"],
+        &[
+            "openchat-wire",
+            "openchat-crypto",
+            "openchat-pki",
+            "openchat-roster",
+            "openchat-group",
+            RELAY,
+            STORE,
+            "openchat-engine",
+        ],
     ),
 ];
 

@@ -5,15 +5,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
-mod chart;
 mod ours;
 mod scenes;
-mod table;
 mod worker;
 
+use openchat_sim::{Figures, Plan};
 use scenes::Outcome;
 use std::path::Path;
-use table::Figures;
 use worker::Worker;
 
 const SIZES: [u32; 6] = [2, 8, 32, 128, 512, 1000];
@@ -26,6 +24,47 @@ const LONG_LIVED: u32 = 1000;
 
 /// The sides, ours first.
 pub(crate) const SIDES: [&str; 4] = ["ours", "mls-rs", "openmls", "megolm"];
+
+/// What is shown, and of what the picture is.
+const PLAN: Plan = Plan {
+    sides: &SIDES,
+    rows: &[
+        ("build", "µs"),
+        ("build bytes", "bytes"),
+        ("join", "µs"),
+        ("replay 10,000 commits", "µs"),
+        ("update committer", "µs"),
+        ("update bytes", "bytes"),
+        ("update receive far", "µs"),
+        ("update receive near", "µs"),
+        ("add committer", "µs"),
+        ("add bytes", "bytes"),
+        ("welcome bytes", "bytes"),
+        ("remove committer", "µs"),
+        ("remove bytes", "bytes"),
+        ("remove owner of all", "µs"),
+        ("remove owner of all bytes", "bytes"),
+        ("seal 32 B", "µs"),
+        ("open 32 B", "µs"),
+        ("overhead bytes", "bytes"),
+        ("state bytes a message", "bytes"),
+        ("peak memory bytes", "bytes"),
+    ],
+    panels: &[
+        "build",
+        "join",
+        "update committer",
+        "update receive far",
+        "update receive near",
+        "add committer",
+        "remove committer",
+        "remove owner of all",
+        "seal 32 B",
+        "open 32 B",
+        "update bytes",
+        "state bytes a message",
+    ],
+};
 
 /// A scene and how often it is played in a small group and in a large one.
 const SCENES: [(&str, usize, usize); 6] = [
@@ -53,18 +92,18 @@ fn main() -> Outcome<()> {
 }
 
 fn bench(peers: &Path, chart: &Path, as_json: bool) -> Outcome<()> {
-    let mut figures = Figures::default();
+    let mut figures = Figures::new(&PLAN);
     for n in SIZES {
         side_by_side(peers, n, &mut figures)?;
     }
     largest(&mut figures)?;
     replayed(&mut figures)?;
     if as_json {
-        figures.rows().iter().for_each(|row| println!("{}", row.json()));
+        figures.json().iter().for_each(|row| println!("{row}"));
     } else {
         print!("{}", figures.table());
     }
-    std::fs::write(chart, chart::draw(&figures))?;
+    std::fs::write(chart, figures.picture())?;
     eprintln!("cost against n: {}", chart.display());
     Ok(())
 }
@@ -79,7 +118,7 @@ fn side_by_side(peers: &Path, n: u32, figures: &mut Figures) -> Outcome<()> {
         eprintln!("{scene}, n = {n}");
         for _ in 0..if n < LARGE { often } else { seldom } {
             for worker in &mut workers {
-                figures.add(worker.side, n, worker.play(scene, n)?);
+                worker.play(scene, n, figures)?;
             }
         }
     }
@@ -92,10 +131,10 @@ fn largest(figures: &mut Figures) -> Outcome<()> {
     for (scene, _, seldom) in SCENES {
         eprintln!("{scene}, n = {LARGEST}");
         for _ in 0..seldom.min(5) {
-            figures.add(worker.side, LARGEST, worker.play(scene, LARGEST)?);
+            worker.play(scene, LARGEST, figures)?;
         }
     }
-    figures.add(worker.side, LARGEST, worker.play("memory", LARGEST)?);
+    worker.play("memory", LARGEST, figures)?;
     Ok(())
 }
 
@@ -103,7 +142,7 @@ fn replayed(figures: &mut Figures) -> Outcome<()> {
     let mut worker = Worker::ours()?;
     eprintln!("replay, n = {LONG_LIVED}");
     for _ in 0..3 {
-        figures.add(worker.side, LONG_LIVED, worker.play("replay", LONG_LIVED)?);
+        worker.play("replay", LONG_LIVED, figures)?;
     }
     Ok(())
 }

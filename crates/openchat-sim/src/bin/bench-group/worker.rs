@@ -2,6 +2,7 @@
 
 use crate::SIDES;
 use crate::scenes::Outcome;
+use openchat_sim::Figures;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,18 +29,18 @@ impl Worker {
         Ok(Self { side, child, orders, answers })
     }
 
-    /// The samples of one scene.
-    pub(crate) fn play(&mut self, scene: &str, n: u32) -> Outcome<Vec<(String, f64)>> {
+    /// Plays one scene and keeps its samples.
+    pub(crate) fn play(&mut self, scene: &str, n: u32, figures: &mut Figures) -> Outcome<()> {
         writeln!(self.orders, "{scene} {n}")?;
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
             return Err(format!("{} did not play {scene} with n = {n}", self.side).into());
         }
-        let sample = |text: &str| -> Outcome<(String, f64)> {
-            let (row, value) = text.split_once('=').ok_or("not a sample")?;
-            Ok((row.to_owned(), value.parse()?))
-        };
-        answer.trim_end().split('\t').filter(|text| !text.is_empty()).map(sample).collect()
+        for sample in answer.trim_end().split('\t').filter(|text| !text.is_empty()) {
+            let (row, value) = sample.split_once('=').ok_or("not a sample")?;
+            figures.add(self.side, n, row, value.parse()?);
+        }
+        Ok(())
     }
 }
 

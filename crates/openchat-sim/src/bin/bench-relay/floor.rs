@@ -1,7 +1,10 @@
 //! A fan-out in memory over mutual TLS and nothing else: what this machine and this load program
-//! can do at most. Whoever sends the byte `S` is a receiver; all else is payloads for all of them.
+//! can do at most.
+//!
+//! A client says nine bytes at a time: what it wants, and a topic. `H` is answered and that is all;
+//! who says `S` is answered and receives from then on; after `P` come payloads.
 
-use crate::broker::{Found, PAYLOAD, Stream, moment};
+use crate::broker::{Found, PAYLOAD, Stream, What};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -9,6 +12,7 @@ use rustls::{
     version::TLS13,
 };
 use std::{
+    collections::BTreeMap,
     io::Write,
     path::Path,
     sync::{Arc, Mutex},
@@ -20,7 +24,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-type Receivers = Arc<Mutex<Vec<mpsc::UnboundedSender<Arc<[u8]>>>>>;
+/// By topic.
+type Receivers = Arc<Mutex<BTreeMap<[u8; 8], Vec<mpsc::UnboundedSender<Arc<[u8]>>>>>>;
 
 /// Says its port and serves until stdin ends.
 pub(crate) async fn serve(data: &Path) {
@@ -42,36 +47,57 @@ pub(crate) async fn serve(data: &Path) {
 }
 
 async fn talk(mut stream: TlsStream<TcpStream>, receivers: &Receivers) {
-    let Ok(first) = stream.read_u8().await else { return };
-    if first == b'S' {
-        let (sender, mut queue) = mpsc::unbounded_channel::<Arc<[u8]>>();
-        receivers.lock().expect("no panics").push(sender);
-        if stream.write_all(b"S").await.is_err() {
-            return;
-        }
-        let mut bytes = Vec::new();
-        while let Some(first) = queue.recv().await {
-            bytes.clear();
-            bytes.extend_from_slice(&first);
-            while bytes.len() < 64 * 1024
-                && let Ok(more) = queue.try_recv()
-            {
-                bytes.extend_from_slice(&more);
-            }
-            if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
-                return;
+    let mut said = [0; 9];
+    while stream.read_exact(&mut said).await.is_ok() {
+        let [what, topic @ ..] = said;
+        match what {
+            b'S' => return receive(stream, receivers, topic).await,
+            b'P' => return publish(stream, receivers, topic).await,
+            _ => {
+                if stream.write_all(&[what]).await.is_err() {
+                    return;
+                }
             }
         }
+    }
+}
+
+async fn receive(mut stream: TlsStream<TcpStream>, receivers: &Receivers, topic: [u8; 8]) {
+    let (sender, mut queue) = mpsc::unbounded_channel::<Arc<[u8]>>();
+    receivers.lock().expect("no panics").entry(topic).or_default().push(sender);
+    if stream.write_all(b"S").await.is_err() {
         return;
     }
-    let mut payload = vec![first; PAYLOAD];
-    let mut filled = 1;
-    while stream.read_exact(&mut payload[filled..]).await.is_ok() {
-        filled = 0;
-        let shared: Arc<[u8]> = payload.as_slice().into();
-        let mut receivers = receivers.lock().expect("no panics");
-        receivers.retain(|receiver| receiver.send(Arc::clone(&shared)).is_ok());
+    let mut bytes = Vec::new();
+    while let Some(first) = queue.recv().await {
+        bytes.clear();
+        bytes.extend_from_slice(&first);
+        while bytes.len() < 64 * 1024
+            && let Ok(more) = queue.try_recv()
+        {
+            bytes.extend_from_slice(&more);
+        }
+        if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
     }
+}
+
+/// Hands on each payload for itself, as a relay that looks at each one does.
+async fn publish(mut stream: TlsStream<TcpStream>, receivers: &Receivers, topic: [u8; 8]) {
+    let mut bytes = Vec::with_capacity(64 * 1024);
+    while matches!(stream.read_buf(&mut bytes).await, Ok(read) if read > 0) {
+        let mut all = receivers.lock().expect("no panics");
+        let receivers = all.entry(topic).or_default();
+        for payload in bytes.chunks_exact(PAYLOAD) {
+            let shared: Arc<[u8]> = payload.into();
+            receivers.retain(|receiver| receiver.send(Arc::clone(&shared)).is_ok());
+        }
+        drop(all);
+        bytes.drain(..bytes.len() - bytes.len() % PAYLOAD);
+    }
+    // Whoever is still there has nothing to wait for.
+    receivers.lock().expect("no panics").remove(&topic);
 }
 
 fn config(data: &Path) -> ServerConfig {
@@ -95,12 +121,33 @@ fn config(data: &Path) -> ServerConfig {
     config
 }
 
-pub(crate) async fn subscribe(stream: &mut Stream) {
-    stream.write_all(b"S").await.expect("it takes a byte");
-    assert_eq!(stream.read_u8().await.expect("a byte"), b'S');
+pub(crate) async fn ping(stream: &mut Stream) {
+    ask(stream, b'H', "").await;
 }
 
-pub(crate) fn find(bytes: &[u8]) -> Option<Found> {
+pub(crate) async fn subscribe(stream: &mut Stream, topic: &str) {
+    ask(stream, b'S', topic).await;
+}
+
+pub(crate) async fn announce(stream: &mut Stream, topic: &str) {
+    stream.write_all(&words(b'P', topic)).await.expect("it takes bytes");
+}
+
+async fn ask(stream: &mut Stream, what: u8, topic: &str) {
+    stream.write_all(&words(what, topic)).await.expect("it takes bytes");
+    assert_eq!(stream.read_u8().await.expect("a byte"), what);
+}
+
+/// Topics are told apart by the last eight characters of their names: a clock's lowest digits.
+fn words(what: u8, topic: &str) -> [u8; 9] {
+    let mut words = [what; 9];
+    for (to, from) in words.iter_mut().rev().zip(topic.bytes().rev().take(8)) {
+        *to = from;
+    }
+    words
+}
+
+pub(crate) fn find(bytes: &[u8]) -> Option<Found<'_>> {
     let payload = bytes.get(..PAYLOAD)?;
-    Some(Found::Delivery { sent: moment(payload), used: PAYLOAD, reply: None })
+    Some(Found { what: What::Delivery(payload), used: PAYLOAD, reply: None })
 }

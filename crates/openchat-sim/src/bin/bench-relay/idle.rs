@@ -1,33 +1,57 @@
-//! What a connection that does nothing costs the broker in memory.
+//! What connections that do nothing cost the broker.
 
-use crate::{broker::Broker, people::Stage, report::Row, work};
+use crate::{
+    broker::Broker,
+    machine::{cpu_time, resident},
+    stage::Stage,
+};
+use std::{sync::Arc, time::Duration};
 
-/// Connections.
-const IDLE: usize = 10_000;
+/// How many connect at once.
+const LANES: usize = 16;
 
-pub(crate) async fn row(brokers: &[Broker], stage: &Stage) -> Vec<Row> {
-    let mut figures = Vec::new();
-    for broker in brokers {
-        figures.push(vec![cost(broker, stage).await]);
-    }
-    Row::of_all("KiB a connection", IDLE, "KiB", brokers, &figures)
+/// Until the broker has calmed down.
+const CALM: Duration = Duration::from_secs(1);
+
+/// What they cost.
+pub(crate) struct Idle {
+    pub(crate) kib: f64,
+    pub(crate) cpu_percent: f64,
 }
 
-async fn cost(broker: &Broker, stage: &Stage) -> f64 {
-    let before = resident(broker.pid(stage));
-    let mut streams = Vec::with_capacity(IDLE);
-    for who in 0..IDLE {
-        let mut stream = broker.connect(stage, who).await;
-        work::settle(broker, &mut stream).await;
-        streams.push(stream);
+/// Holds so many connections, watches them for a while, and checks at the end that each still answers.
+pub(crate) async fn round(
+    broker: Arc<Broker>,
+    stage: Arc<Stage>,
+    count: usize,
+    watched: Duration,
+) -> Idle {
+    let pid = broker.pid(&stage);
+    let before = resident(pid);
+    let lane = |lane| {
+        let (broker, stage) = (Arc::clone(&broker), Arc::clone(&stage));
+        tokio::spawn(async move {
+            let mut streams = Vec::new();
+            for who in (lane..count).step_by(LANES) {
+                streams.push(broker.connect(&stage, who).await);
+            }
+            streams
+        })
+    };
+    let lanes: Vec<_> = (0..LANES).map(lane).collect();
+    let mut streams = Vec::with_capacity(count);
+    for lane in lanes {
+        streams.extend(lane.await.expect("connections that are held"));
     }
-    let after = resident(broker.pid(stage));
-    f64::from(after.saturating_sub(before)) / f64::from(u32::try_from(IDLE).unwrap_or(1))
-}
-
-/// KiB of memory that a process has in use.
-fn resident(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    tokio::time::sleep(CALM).await;
+    let (kib, used) = (resident(pid).saturating_sub(before), cpu_time(pid));
+    tokio::time::sleep(watched).await;
+    let used = cpu_time(pid).saturating_sub(used);
+    for stream in &mut streams {
+        broker.ping(stream).await;
+    }
+    Idle {
+        kib: f64::from(kib) / f64::from(u32::try_from(count).unwrap_or(1)),
+        cpu_percent: 100.0 * used.as_secs_f64() / watched.as_secs_f64(),
+    }
 }

@@ -1,13 +1,12 @@
 //! `MQTT` 3.1.1 with `QoS` 1, as mosquitto speaks it.
 
 use crate::{
-    broker::{Found, PAYLOAD, Stream, moment},
-    people::Stage,
+    broker::{Found, PAYLOAD, Stream, What},
+    stage::Stage,
 };
-use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-pub(crate) fn config(stage: &Stage, _place: &Path, port: u16) -> String {
+pub(crate) fn config(stage: &Stage, port: u16) -> String {
     let data = stage.server.data();
     let file = |name: &str| data.join(name).display().to_string();
     // Paths of this program's own making have a space, which mosquitto takes as it is.
@@ -22,7 +21,7 @@ pub(crate) fn config(stage: &Stage, _place: &Path, port: u16) -> String {
 }
 
 pub(crate) async fn greet(stream: &mut Stream, who: usize) {
-    let id = format!("c{who}-{}", crate::work::now());
+    let id = format!("c{who}-{}", crate::load::now());
     let mut body = vec![0, 4];
     body.extend_from_slice(b"MQTT\x04\x02\x00\x00");
     body.extend_from_slice(&text(&id));
@@ -40,23 +39,38 @@ pub(crate) async fn subscribe(stream: &mut Stream, topic: &str) {
     assert_eq!((answer[0], answer[4]), (0x90, 1), "{answer:?}");
 }
 
+/// Its id is what the ack names, so one sender sends fewer than there are ids.
 pub(crate) fn publish(topic: &str, payload: &[u8; PAYLOAD], number: u32) -> Vec<u8> {
-    let id = u16::try_from(number % 65_535).unwrap_or(0) + 1;
+    let id = u16::try_from(number + 1).expect("fewer messages than ids");
     packet(0x32, &[&text(topic), &id.to_be_bytes()[..], payload].concat())
 }
 
-pub(crate) fn find(bytes: &[u8]) -> Option<Found> {
+pub(crate) async fn ping(stream: &mut Stream) {
+    stream.write_all(&[0xc0, 0]).await.expect("it takes PINGREQ");
+    let mut answer = [0; 2];
+    stream.read_exact(&mut answer).await.expect("PINGRESP");
+    assert_eq!(answer, [0xd0, 0]);
+}
+
+pub(crate) fn find(bytes: &[u8]) -> Option<Found<'_>> {
     let kind = bytes.first()? & 0xf0;
     let (length, start) = length(bytes)?;
     let body = bytes.get(start..start + length)?;
     let used = start + length;
-    if kind != 0x30 {
-        return Some(Found::Other { used, reply: None });
+    match kind {
+        0x30 => {
+            let topic = usize::from(u16::from_be_bytes(*body.first_chunk::<2>()?)) + 2;
+            let id = body.get(topic..topic + 2)?;
+            let payload = body.get(body.len().checked_sub(PAYLOAD)?..)?;
+            Some(Found { what: What::Delivery(payload), used, reply: Some(packet(0x40, id)) })
+        }
+        0x40 => {
+            let id = u16::from_be_bytes(*body.first_chunk::<2>()?);
+            let number = u32::from(id).saturating_sub(1);
+            Some(Found { what: What::Ack(number), used, reply: None })
+        }
+        _ => Some(Found { what: What::Other, used, reply: None }),
     }
-    let topic = usize::from(u16::from_be_bytes(*body.first_chunk::<2>()?)) + 2;
-    let id = body.get(topic..topic + 2)?;
-    let sent = moment(body.get(body.len().checked_sub(PAYLOAD)?..)?);
-    Some(Found::Delivery { sent, used, reply: Some(packet(0x40, id)) })
 }
 
 fn packet(kind: u8, body: &[u8]) -> Vec<u8> {

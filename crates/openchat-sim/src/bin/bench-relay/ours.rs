@@ -2,8 +2,8 @@
 //! relay can tell.
 
 use crate::{
-    broker::{Broker, Found, PAYLOAD, Stream, moment},
-    people::{Person, Stage},
+    broker::{Broker, Found, PAYLOAD, Stream, What},
+    stage::{Person, Stage},
 };
 use openchat_crypto::{KeyPair, Label, PublicKey, Secret, Tag};
 use openchat_pki::UnverifiedHead;
@@ -41,7 +41,7 @@ impl Group {
         let (id, commit) = creation(stage, members, head);
         let bytes = commit.to_bytes();
         let entry = Blob(LogEntry::Commit(signed(&stage.people[members.first], &bytes)).to_bytes());
-        let append = Request::Append { log: id, entry, letters: Vec::new() };
+        let append = Request::Append { log: id, entry, letters: Vec::new(), follows: false };
         let answer = ask(&mut stream, append).await;
         assert!(matches!(answer, Answer::Appended(_)), "{answer:?}");
         let confirmed = CommitEntry::confirmed(&Digest([0; 32]), &bytes);
@@ -51,7 +51,7 @@ impl Group {
     /// A message by whoever made the group, sealed for nobody.
     pub(crate) fn append(&self, payload: &[u8; PAYLOAD], number: u32) -> Vec<u8> {
         let mut id = [0; 16];
-        id[..8].copy_from_slice(&moment(payload).to_be_bytes());
+        id[..8].copy_from_slice(&payload[..8]);
         id[8..12].copy_from_slice(&number.to_be_bytes());
         let header = MessageHeader {
             epoch: Epoch(1),
@@ -62,7 +62,7 @@ impl Group {
         };
         let message = MessageEntry { header, token: Blob(payload.to_vec()) };
         let entry = Blob(LogEntry::Message(message).to_bytes());
-        let request = Request::Append { log: self.id, entry, letters: Vec::new() };
+        let request = Request::Append { log: self.id, entry, letters: Vec::new(), follows: false };
         to_frame(&ToServer { id: number, request })
     }
 }
@@ -74,16 +74,28 @@ pub(crate) async fn subscribe(stream: &mut Stream, group: &Group) {
 }
 
 /// An entry's payload is the end of its frame.
-pub(crate) fn find(bytes: &[u8]) -> Option<Found> {
+pub(crate) fn find(bytes: &[u8]) -> Option<Found<'_>> {
     let length = u32::from_be_bytes(*bytes.first_chunk::<4>()?);
     let used = usize::try_from(length).ok()?.checked_add(4)?;
     let frame = bytes.get(..used)?;
     // Version, then the kind: 1 is an entry.
-    if frame.get(5) == Some(&1) {
-        let payload = frame.get(used.checked_sub(PAYLOAD)?..)?;
-        return Some(Found::Delivery { sent: moment(payload), used, reply: None });
+    let what = match frame.get(5) {
+        Some(1) => What::Delivery(frame.get(used.checked_sub(PAYLOAD)?..)?),
+        _ => told(frame),
+    };
+    Some(Found { what, used, reply: None })
+}
+
+/// What any other frame says.
+fn told(frame: &[u8]) -> What<'static> {
+    let mut decoder: FrameDecoder<ToClient> = FrameDecoder::new(MAX_FRAME);
+    decoder.push(frame);
+    match decoder.next_frame().expect("a frame").expect("a whole frame") {
+        ToClient::Answer { id, answer: Ok(_) } => What::Ack(id),
+        ToClient::Answer { answer: Err(why), .. } => What::Refused(why.to_string()),
+        ToClient::Goodbye(why) => What::Refused(format!("{why:?}")),
+        _ => What::Other,
     }
-    Some(Found::Other { used, reply: None })
 }
 
 /// One request on a connection that nothing else uses yet.
@@ -112,7 +124,7 @@ fn head_of(signed: &Blob, stage: &Stage) -> HeadRef {
 }
 
 fn creation(stage: &Stage, members: Members, head: HeadRef) -> (GroupId, Commit) {
-    let nonce = Digest(*Secret::random(&mut crate::work::rng()).expose());
+    let nonce = Digest(*Secret::random(&mut crate::load::rng()).expose());
     let naming = Naming { name: "bench".parse().expect("a name"), salt: nonce };
     let policy = Policy::closed(&naming);
     let author = stage.people[members.first].key.fingerprint();
@@ -162,7 +174,7 @@ fn entrant(stage: &Stage, who: usize) -> Entrant {
 }
 
 fn fresh() -> PublicKey {
-    *KeyPair::derive(&Secret::random(&mut crate::work::rng())).public()
+    *KeyPair::derive(&Secret::random(&mut crate::load::rng())).public()
 }
 
 fn signed(author: &Person, commit: &Blob) -> CommitEntry {

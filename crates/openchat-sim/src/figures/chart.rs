@@ -1,24 +1,8 @@
 //! Cost against n as an SVG: one panel a row, both axes logarithmic.
 
-use crate::SIDES;
-use crate::table::{Figures, unit};
+use super::Figures;
 
-const PANELS: [&str; 12] = [
-    "build",
-    "join",
-    "update committer",
-    "update receive far",
-    "update receive near",
-    "add committer",
-    "remove committer",
-    "remove owner of all",
-    "seal 32 B",
-    "open 32 B",
-    "update bytes",
-    "state bytes a message",
-];
-
-const COLOURS: [&str; 4] = ["#0a5", "#c33", "#36c", "#888"];
+const COLOURS: [&str; 5] = ["#0a5", "#c33", "#36c", "#888", "#a3c"];
 const COLUMNS: u32 = 4;
 const WIDTH: f64 = 280.0;
 const HEIGHT: f64 = 220.0;
@@ -26,15 +10,20 @@ const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 52.0;
 const BELOW: f64 = 24.0;
 const ABOVE: f64 = 26.0;
+/// From one name of the legend to the next.
+const LEGEND: f64 = 210.0;
+/// The smallest value that is told apart from nothing: a microsecond, where milliseconds are shown.
+const LEAST: f64 = 0.001;
 
 /// The whole picture.
-pub(crate) fn draw(figures: &Figures) -> String {
+pub(super) fn draw(figures: &Figures) -> String {
     let panels: Vec<String> =
-        (0_u32..).zip(PANELS).map(|(at, work)| panel(figures, at, work)).collect();
+        (0_u32..).zip(figures.plan.panels).map(|(at, work)| panel(figures, at, work)).collect();
     let rows = panels.len().div_ceil(4);
     let rows = f64::from(u32::try_from(rows).unwrap_or(u32::MAX));
     let (width, height) = (WIDTH * f64::from(COLUMNS), HEIGHT * rows + 30.0);
-    let legend: String = (0_u32..).zip(SIDES.iter().zip(COLOURS)).map(legend).collect();
+    let legend: String =
+        (0_u32..).zip(figures.plan.sides.iter().zip(COLOURS)).map(legend).collect();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"11\">\n\
@@ -44,7 +33,7 @@ pub(crate) fn draw(figures: &Figures) -> String {
 }
 
 fn legend((at, (side, colour)): (u32, (&&str, &str))) -> String {
-    let x = LEFT + f64::from(at) * 90.0;
+    let x = LEFT + f64::from(at) * LEGEND;
     format!(
         "<rect x=\"{x}\" y=\"10\" width=\"18\" height=\"3\" fill=\"{colour}\"/>\
          <text x=\"{}\" y=\"15\">{side}</text>\n",
@@ -60,7 +49,7 @@ struct Axis {
 
 impl Axis {
     fn around(values: impl Iterator<Item = f64>) -> Self {
-        let logs: Vec<f64> = values.map(|value| value.max(1.0).log10()).collect();
+        let logs: Vec<f64> = values.map(|value| value.max(LEAST).log10()).collect();
         let low = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
         let high = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).ceil();
         Self { low, high: high.max(low + 1.0) }
@@ -68,7 +57,7 @@ impl Axis {
 
     /// Where a value lies, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
-        (value.max(1.0).log10() - self.low) / (self.high - self.low)
+        (value.max(LEAST).log10() - self.low) / (self.high - self.low)
     }
 
     /// The powers of ten in it.
@@ -80,11 +69,11 @@ impl Axis {
 
 fn panel(figures: &Figures, at: u32, work: &str) -> String {
     let sizes = figures.sizes(work);
-    let line = |side| -> Vec<(f64, f64)> {
+    let line = |side: &&'static str| -> Vec<(f64, f64)> {
         let point = |&n| figures.median(work, n, side).map(|value| (f64::from(n), value));
         sizes.iter().filter_map(point).collect()
     };
-    let lines: Vec<_> = SIDES.into_iter().map(line).collect();
+    let lines: Vec<_> = figures.plan.sides.iter().map(line).collect();
     if lines.iter().all(Vec::is_empty) {
         return String::new();
     }
@@ -101,7 +90,11 @@ fn panel(figures: &Figures, at: u32, work: &str) -> String {
         let (value, height) = (10_f64.powf(tick), y(10_f64.powf(tick)));
         let ends = [across.low, across.high].map(|end| [x(10_f64.powf(end)), height]);
         parts.push(rule(ends));
-        parts.push(label([LEFT - 4.0, height + 4.0], "end", &tick_text(work, value)));
+        parts.push(label(
+            [LEFT - 4.0, height + 4.0],
+            "end",
+            &tick_text(figures.row(work).1, value),
+        ));
     }
     for tick in across.ticks() {
         let (value, column) = (10_f64.powf(tick), x(10_f64.powf(tick)));
@@ -109,17 +102,23 @@ fn panel(figures: &Figures, at: u32, work: &str) -> String {
         parts.push(label([column, HEIGHT - BELOW + 14.0], "middle", &format!("{value}")));
     }
     for (points, colour) in lines.iter().zip(COLOURS) {
-        let place = |&(n, value): &(f64, f64)| format!("{:.1},{:.1}", x(n), y(value));
-        let places: Vec<String> = points.iter().map(place).collect();
-        parts.push(curve(&places.join(" "), colour));
+        let places: Vec<[f64; 2]> = points.iter().map(|&(n, value)| [x(n), y(value)]).collect();
+        parts.push(curve(&places, colour));
     }
     parts.push("</g>\n".to_owned());
     parts.concat()
 }
 
-fn curve(places: &str, colour: &str) -> String {
+/// A line and its points, because a line of one point can't be seen.
+fn curve(places: &[[f64; 2]], colour: &str) -> String {
+    let line: Vec<String> = places.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+    let point = |[x, y]: &[f64; 2]| {
+        format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"{colour}\"/>\n")
+    };
     format!(
-        "<polyline points=\"{places}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n"
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n{}",
+        line.join(" "),
+        places.iter().map(point).collect::<String>()
     )
 }
 
@@ -131,13 +130,18 @@ fn label([x, y]: [f64; 2], anchor: &str, text: &str) -> String {
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n")
 }
 
-fn tick_text(work: &str, value: f64) -> String {
-    match (unit(work), value) {
+fn tick_text(unit: &str, value: f64) -> String {
+    match (unit, value) {
         ("bytes", value) if value >= 1e6 => format!("{} MB", value / 1e6),
         ("bytes", value) if value >= 1e3 => format!("{} kB", value / 1e3),
         ("bytes", value) => format!("{value} B"),
-        (_, value) if value >= 1e6 => format!("{} s", value / 1e6),
-        (_, value) if value >= 1e3 => format!("{} ms", value / 1e3),
-        (_, value) => format!("{value} µs"),
+        ("µs", value) if value >= 1e6 => format!("{} s", value / 1e6),
+        ("µs", value) if value >= 1e3 => format!("{} ms", value / 1e3),
+        ("1/s", value) if value >= 1e6 => format!("{} M/s", value / 1e6),
+        ("1/s", value) if value >= 1e3 => format!("{} k/s", value / 1e3),
+        ("1/s", value) => format!("{value}/s"),
+        // Powers of ten below 1 are not quite themselves in binary.
+        (unit, value) if value < 1.0 => format!("{value:.3} {unit}"),
+        (unit, value) => format!("{value} {unit}"),
     }
 }

@@ -1,0 +1,109 @@
+//! Clocks that are ten years off: no message is lost, and who is refused for it is told of the clock.
+
+use crate::{
+    people::{assert_log_is_whole, assert_unalarmed, view},
+    shim::Faults,
+};
+use openchat_sim::{Client, Person, Server};
+use serde_json::Value;
+
+/// Longer than any certificate lives, the CA's too.
+const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60;
+
+#[test]
+fn a_servers_clock_may_be_ten_years_off_for_a_while() {
+    for off in [TEN_YEARS, -TEN_YEARS] {
+        let mut server = Server::prepare(&[]);
+        let faults = Faults::new(&server.data(), server.place());
+        server.set_environment(faults.environment());
+        server.run();
+        let people = ["alice", "bob"].map(|name| server.enroll(name));
+        let [mut alice, mut bob] = people.each_ref().map(Person::join);
+        alice.meet("bob");
+        alice.send("before", "before");
+        bob.message("before");
+
+        faults.set_clock(off);
+        alice.send("connected", "connected");
+        bob.message("connected");
+        bob.kill();
+        let mut bob = people[1].join();
+        bob.send("typed", "typed");
+        let error = bob.event("error");
+        assert_eq!((&error["code"], bob.ended()), (&"expired".into(), Some(6)), "{error}");
+        assert_blames_a_clock(&error);
+        let (code, said) = people[1].try_to(&["send", "#general", "sent"]);
+        assert_eq!(code, Some(6), "{said:?}");
+        server.kill();
+        alice.send("offline", "offline");
+        assert_eq!(server.try_run().unwrap_err().code(), Some(78));
+        assert!(server.console().contains("look at this machine's clock"), "{}", server.console());
+
+        faults.set_clock(0);
+        server.run();
+        alice.ack("offline");
+        let mut bob = people[1].join();
+        for text in ["typed", "sent"] {
+            alice.message(text);
+        }
+        bob.message("offline");
+        assert_all_once(&alice, &["before", "connected", "offline", "sent", "typed"]);
+        assert_unalarmed(&alice);
+        assert_unalarmed(&bob);
+        assert_log_is_whole(&server);
+    }
+}
+
+#[test]
+fn a_clients_clock_may_be_ten_years_off_for_a_while() {
+    for off in [TEN_YEARS, -TEN_YEARS] {
+        let server = Server::start();
+        let [alice, bob] = ["alice", "bob"].map(|name| server.enroll(name));
+        let faults = Faults::new(alice.home(), server.place());
+        let alice = alice.with_environment(faults.environment());
+        let [mut writer, mut bob] = [alice.join(), bob.join()];
+        writer.meet("bob");
+        bob.meet("alice");
+
+        faults.set_clock(off);
+        writer.send("connected", "connected");
+        bob.message("connected");
+        bob.send("heard", "heard");
+        writer.message("heard");
+        writer.kill();
+        let mut writer = alice.join();
+        writer.send("typed", "typed");
+        let error = writer.event("error");
+        assert_eq!(error["code"], "server-certificate", "{error}");
+        assert_eq!(writer.ended(), Some(5));
+        assert_blames_a_clock(&error);
+        let (code, said) = alice.try_to(&["send", "#general", "sent"]);
+        assert_eq!(code, Some(5), "{said:?}");
+        assert_blames_a_clock(said.last().unwrap());
+
+        faults.set_clock(0);
+        let mut writer = alice.join();
+        for text in ["typed", "sent"] {
+            bob.message(text);
+        }
+        writer.send("back", "back");
+        bob.message("back");
+        assert_all_once(&bob, &["back", "connected", "heard", "sent", "typed"]);
+        assert_unalarmed(&bob);
+        assert_unalarmed(&writer);
+        assert_log_is_whole(&server);
+    }
+}
+
+fn assert_blames_a_clock(error: &Value) {
+    let (message, hint) = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
+    assert!(message.contains("not valid at this time"), "{error}");
+    assert!(message.contains("clock") && hint.contains("date"), "{error}");
+}
+
+/// What it shows, in any order.
+fn assert_all_once(client: &Client, texts: &[&str]) {
+    let mut shown: Vec<_> = view(client).into_iter().map(|(_, text)| text).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, texts);
+}
