@@ -6,9 +6,12 @@ pub(crate) use group::{GroupArgs, GroupCommand, InviteWord, JoinWord, RoleWord};
 
 use crate::fault::{Exit, Fault};
 use crate::out::Out;
-use crate::target;
+use crate::{target, verify};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use openchat_client::{ProfileName, engine::Target};
+use openchat_client::{
+    ProfileName,
+    engine::{SafetyNumber, Target},
+};
 use openchat_wire::Name;
 use std::{fmt, path::PathBuf};
 
@@ -77,6 +80,13 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Begin and change conversations, and see who is in
     Group(GroupArgs),
+    /// Compare keys with somebody, so that no server can stand between you
+    Verify(VerifyArgs),
+    /// See and decide whose keys are trusted
+    Trust {
+        #[command(subcommand)]
+        command: TrustCommand,
+    },
     /// Say how things stand: certificate, server, conversations
     Status,
     /// Say who this profile is
@@ -157,14 +167,66 @@ such person or conversation; 5 the message was withheld because a key can't be t
 
 Examples:
   openchat send @bob 'The backup is done.'
-  df -h | openchat send '#ops' -")]
+  df -h | openchat send '#ops' -
+  openchat send --wait delivered --timeout 60 @bob 'Are you there?'")]
 pub(crate) struct SendArgs {
+    /// For what: the server has it, or the device of another member has it (8 if not in time)
+    #[arg(long, value_name = "WHAT", default_value = "sent")]
+    pub(crate) wait: Wait,
+    /// How many seconds at most [default: 30 with --wait delivered]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: Option<u64>,
     /// The conversation: '#GROUP' or '@PERSON'
     #[arg(value_name = "TARGET", value_parser = target::target)]
     pub(crate) target: Target,
     /// The text; '-' or nothing: all of stdin
     #[arg(allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
+}
+
+/// What `openchat send` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// The server has it on its disk
+    Sent,
+    /// The device of another member has it
+    Delivered,
+}
+
+/// `openchat verify`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Shows 60 digits. Read them to each other in person or on a call: both devices show the same exactly
+if nobody stands between you. Then --number records it, and a later change of the key holds what you
+write to them until you decide.
+
+Examples:
+  openchat verify bob
+  openchat verify bob --qr
+  openchat verify bob --number '12345 …'")]
+pub(crate) struct VerifyArgs {
+    /// With whom
+    #[arg(value_name = "WHO", value_parser = target::person)]
+    pub(crate) who: Name,
+    /// What their device shows: records that it is the same
+    #[arg(long, value_name = "NUMBER", value_parser = verify::number)]
+    pub(crate) number: Option<SafetyNumber>,
+    /// Show a picture, too
+    #[arg(long, conflicts_with = "number")]
+    pub(crate) qr: bool,
+}
+
+/// `openchat trust`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// Everybody whom this device has met, with the word for their key
+    List,
+    /// Accept the key that somebody has now, without comparing
+    Accept {
+        /// Whose
+        #[arg(value_name = "WHO", value_parser = target::person)]
+        who: Name,
+    },
 }
 
 /// Prints why the command line was not understood, or the help that was asked for.

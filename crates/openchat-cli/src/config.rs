@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) color: Option<Color>,
     /// The conversation that `openchat join` opens.
     pub(crate) target: Option<String>,
+    /// Whether others are told soon what was read on this device; they are, unless it is false.
+    pub(crate) delivered: Option<bool>,
 }
 
 impl Config {
@@ -38,7 +40,8 @@ impl Config {
         toml::from_str(text).map_err(|error| {
             Fault::usage(
                 format!("{}: {}", path.display(), error.message()),
-                "keys are: profile = \"NAME\", color = \"auto|always|never\", target = \"#NAME\"",
+                "keys are: profile = \"NAME\", color = \"auto|always|never\", target = \"#NAME\", \
+                 delivered = true|false",
             )
         })
     }
@@ -53,6 +56,7 @@ mod tests {
         let parse = |text| Config::parse(text, Path::new("c.toml"));
         assert_eq!(parse("").unwrap(), Config::default());
         let all = parse("profile = \"bob\"\ncolor = \"never\"\ntarget = \"#ops\"").unwrap();
+        assert_eq!(parse("delivered = false").unwrap().delivered, Some(false));
         assert_eq!(all.color, Some(Color::Never));
         assert!(parse("profiel = \"bob\"").unwrap_err().message.contains("profiel"));
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
     match reachable {
         Ok(Outcome::Interrupted) => return Ok(Exit::Interrupted),
         Ok(Outcome::Done(_)) => {}
-        Ok(Outcome::Acknowledged(_) | Outcome::Unanswered(_)) => not_reachable(context, ""),
+        Ok(_) => not_reachable(context, ""),
         Err(fault) => not_reachable(context, &format!(": {}", fault.message)),
     }
     context.out.note(&format!("Next: {}", context.hints.command("join")));

@@ -175,7 +175,11 @@ impl Hints {
                 "server-certificate",
                 "ask the operator; the clock of this machine matters too: date".to_owned(),
             ),
-            DialError::Expired => (Exit::Expired, "expired", renew()),
+            DialError::Expired => {
+                let status = self.command("status");
+                let clock = "is a clock wrong, here or at the server? see: date";
+                (Exit::Expired, "expired", format!("{status}; {clock}; otherwise: {}", renew()))
+            }
             DialError::Revoked => {
                 (Exit::Expired, "revoked", "ask the operator why your access ended".to_owned())
             }

@@ -68,7 +68,7 @@ fn obey(context: &Context, wishes: Vec<Wish>) -> Result<Exit, Fault> {
                 None => once::no_answer(context, about.as_deref()),
             })
         }
-        Outcome::Acknowledged(_) | Outcome::Done(None) => Ok(Exit::Ok),
+        Outcome::Acknowledged(_) | Outcome::Delivered(..) | Outcome::Done(None) => Ok(Exit::Ok),
         Outcome::Done(Some(target)) => {
             report(context, first.as_ref(), &target)?;
             Ok(Exit::Ok)

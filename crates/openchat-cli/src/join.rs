@@ -56,7 +56,7 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
         Screen::new(style(context), identity.name.clone(), teller, Arc::clone(&shared));
     let reader = Reader { grammar, terminal, shared: Arc::clone(&shared) };
     context.out.note(&format!("Connecting to {} as {}.", identity.server, identity.name));
-    let ended = converse(vault, &identity, &mut screen, reader);
+    let ended = converse(context, vault, &identity, &mut screen, reader);
     shared.clear_prompt();
     match ended? {
         Ok(end) => finish(context, &identity.server, &end, &mut screen, &shared),
@@ -142,6 +142,7 @@ pub(crate) fn still_queued(context: &Context, queued: usize) -> Fault {
 
 /// Opens the conversation and talks until the end.
 fn converse(
+    context: &Context,
     vault: Vault,
     identity: &Identity,
     screen: &mut Screen,
@@ -150,6 +151,7 @@ fn converse(
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let session = Session::open(vault, identity, Until::Sent)?;
+        let session = session.tell_delivered(context.config.delivered.unwrap_or(true));
         let (asks, taken) = mpsc::channel(WAITING_LINES);
         let stop = stop_on_signal().map_err(SessionError::System)?;
         let target = reader.shared.current();

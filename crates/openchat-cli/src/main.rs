@@ -19,6 +19,8 @@ mod standing;
 mod status;
 mod target;
 mod text;
+
+mod verify;
 mod wish;
 
 use args::{Args, Command};
@@ -55,6 +57,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Join(args) => join::run(context, &args),
         Command::Send(args) => send::run(context, args),
         Command::Group(args) => group::run(context, args),
+        Command::Verify(args) => verify::verify(context, args),
+        Command::Trust { command } => verify::run(context, command),
         Command::Status => status::run(context),
         Command::Whoami => identity::whoami(context),
     }

@@ -13,11 +13,31 @@ use openchat_client::{
     engine::{AlarmCode, Event, Target},
 };
 use openchat_wire::{MessageId, Seq};
-use std::{collections::VecDeque, io};
-use tokio::sync::mpsc;
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 /// Questions that may be asked at once: more people are in no group.
 const MOST_QUESTIONS: usize = 10_000;
+
+/// For what a message waits, and for how long.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Patience {
+    /// Until the device of another member has it.
+    pub(crate) delivered: bool,
+    /// At most this long in all.
+    pub(crate) limit: Option<Duration>,
+}
 
 /// How it went.
 #[derive(Debug)]
@@ -26,6 +46,8 @@ pub(crate) enum Outcome {
     Done(Option<String>),
     /// The message is in the log, there.
     Acknowledged(Seq),
+    /// And the device of another member has it; the report that says so.
+    Delivered(Seq, Event),
     /// There was no answer in time; what was sent is stored.
     Unanswered(End),
     /// A signal came first.
@@ -34,17 +56,17 @@ pub(crate) enum Outcome {
 
 /// Does these things one after the other.
 pub(crate) fn obey(context: &Context, wishes: Vec<Wish>) -> Result<Outcome, Fault> {
-    run(context, Until::Answered, wishes.into(), None)
+    run(context, Until::Answered, wishes.into(), None, Patience::default())
 }
 
 /// Sends this message.
-pub(crate) fn send(context: &Context, message: Ask) -> Result<Outcome, Fault> {
-    run(context, Until::Answered, VecDeque::new(), Some(message))
+pub(crate) fn send(context: &Context, message: Ask, patience: Patience) -> Result<Outcome, Fault> {
+    run(context, Until::Answered, VecDeque::new(), Some(message), patience)
 }
 
 /// Lets the server have what others need to write to this device.
 pub(crate) fn become_reachable(context: &Context) -> Result<Outcome, Fault> {
-    run(context, Until::Reachable, VecDeque::new(), None)
+    run(context, Until::Reachable, VecDeque::new(), None, Patience::default())
 }
 
 fn run(
@@ -52,6 +74,7 @@ fn run(
     until: Until,
     wishes: VecDeque<Wish>,
     message: Option<Ask>,
+    patience: Patience,
 ) -> Result<Outcome, Fault> {
     // Looked at first: who is not enrolled gets an answer and no directory.
     let (_, identity) = context.look()?;
@@ -60,19 +83,38 @@ fn run(
     let runtime = runtime()?;
     let (asks, taken) = mpsc::channel(MOST_QUESTIONS);
     let mut asker = Asker::new(context, asks, wishes);
+    asker.waits = patience.delivered;
+    let over = Arc::new(AtomicBool::new(false));
     let ended = runtime.block_on(async {
         let session = Session::open(vault, &identity, until)?;
+        let session = session.tell_delivered(context.config.delivered.unwrap_or(true));
         let stop = join::stop_on_signal().map_err(SessionError::System)?;
+        if let Some(limit) = patience.limit {
+            tokio::spawn(end_after(limit, Arc::clone(&over), Arc::clone(&stop)));
+        }
         if let Some(message) = message {
             asker.send(message);
         }
         asker.next();
         session.run(taken, &stop, &mut asker).await
     });
-    asker.outcome(ended.map_err(fault)?)
+    let end = ended.map_err(fault)?;
+    let stopped = end.stopped && !over.load(Ordering::Relaxed);
+    asker.outcome(End { stopped, ..end })
+}
+
+/// Ends the session when its time is over.
+async fn end_after(limit: Duration, over: Arc<AtomicBool>, stop: Arc<Notify>) {
+    sleep(limit).await;
+    over.store(true, Ordering::Relaxed);
+    stop.notify_one();
 }
 
 /// Asks for one thing after the other, and takes the answers.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, none of which makes a state"
+)]
 struct Asker<'a> {
     context: &'a Context,
     teller: Teller,
@@ -89,6 +131,9 @@ struct Asker<'a> {
     /// The message to send. Those that earlier processes left are told of, too.
     message: Option<MessageId>,
     acknowledged: Option<Seq>,
+    /// Whether it waits for somebody to have the message, and who has it.
+    waits: bool,
+    delivered: Option<Event>,
     failed: Option<Fault>,
     /// Whether this is the person's answer to the alarm that there is a copy.
     rejoins: bool,
@@ -110,6 +155,8 @@ impl<'a> Asker<'a> {
             target: None,
             message: None,
             acknowledged: None,
+            waits: false,
+            delivered: None,
             failed: None,
             rejoins: false,
             is_copied: false,
@@ -132,7 +179,7 @@ impl<'a> Asker<'a> {
                 self.ask(ask);
             }
         }
-        if self.wishes.is_empty() {
+        if self.wishes.is_empty() && !self.waits {
             self.asks = None;
         }
     }
@@ -198,9 +245,11 @@ impl<'a> Asker<'a> {
         match (self.failed, end) {
             (_, End { stopped: true, .. }) => Ok(Outcome::Interrupted),
             (Some(fault), _) => Err(fault),
-            (None, End { done: true, .. }) => {
-                Ok(self.acknowledged.map_or(Outcome::Done(self.target), Outcome::Acknowledged))
-            }
+            (None, End { done: true, .. }) => Ok(match (self.acknowledged, self.delivered) {
+                (Some(seq), Some(event)) => Outcome::Delivered(seq, event),
+                (Some(seq), None) => Outcome::Acknowledged(seq),
+                (None, _) => Outcome::Done(self.target),
+            }),
             (None, End { halted: true, .. }) => Err(join::halted()),
             (None, end) => Ok(Outcome::Unanswered(end)),
         }
@@ -240,6 +289,12 @@ impl Front for Asker<'_> {
                 Report::Event(Event::Done { target, .. }) => self.done(target),
                 Report::Event(Event::Ack { id, seq }) if self.message == Some(*id) => {
                     self.acknowledged = Some(*seq);
+                }
+                Report::Event(event @ Event::Delivered { id, .. })
+                    if self.message == Some(*id) && self.delivered.is_none() =>
+                {
+                    self.delivered = Some(event.clone());
+                    self.asks = None;
                 }
                 Report::Event(Event::Failed { code, message, hint, order, id, .. })
                     if order.is_some() || (id.is_some() && self.message == *id) =>

@@ -1,21 +1,42 @@
 //! `openchat send`
 
 use crate::{
-    args::SendArgs,
+    args::{SendArgs, Wait},
     context::Context,
     fault::{Exit, Fault},
     join, json,
-    once::{self, Outcome},
+    once::{self, Outcome, Patience},
     out,
 };
 use openchat_client::{Ask, End, dial::DialError, outside};
 use openchat_wire::{MessageId, limits::MAX_TEXT};
-use std::io::{self, IsTerminal, Read};
+use std::{
+    io::{self, IsTerminal, Read},
+    time::Duration,
+};
+
+/// How long to wait for somebody's device, unless it is said: one that is online takes a second or
+/// two, and a script should not hang on one that is off.
+const DELIVERY: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(context: &Context, args: SendArgs) -> Result<Exit, Fault> {
     let text = text(context, args.text)?;
     let (id, target) = (outside::message_id(), args.target);
-    match once::send(context, Ask::Send { target, id, text })? {
+    let delivered = args.wait == Wait::Delivered;
+    let limit = args.timeout.map(Duration::from_secs).or(delivered.then_some(DELIVERY));
+    let patience = Patience { delivered, limit };
+    match once::send(context, Ask::Send { target, id, text }, patience)? {
+        Outcome::Delivered(seq, event) => {
+            print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
+            if context.out.json {
+                out::data(&json::event(&event, None)).map_err(|error| Fault::output(&error))?;
+            }
+            Ok(Exit::Ok)
+        }
+        Outcome::Acknowledged(seq) if delivered => {
+            print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
+            Err(not_delivered(context, limit.unwrap_or(DELIVERY)))
+        }
         Outcome::Acknowledged(seq) => {
             print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
             Ok(Exit::Ok)
@@ -27,6 +48,15 @@ pub(crate) fn run(context: &Context, args: SendArgs) -> Result<Exit, Fault> {
             Err(join::still_queued(context, 1))
         }
     }
+}
+
+/// The server has it, and nobody else in time.
+fn not_delivered(context: &Context, limit: Duration) -> Fault {
+    let seconds = limit.as_secs();
+    let message =
+        format!("the server has the message, and within {seconds} s no other member's device had");
+    let hint = context.hints.command("join --json") + " prints 'delivered' when it does";
+    Fault::new(Exit::Queued, "not-delivered", message, hint)
 }
 
 /// Whether there is such a group, only the server can tell.

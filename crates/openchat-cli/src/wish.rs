@@ -7,7 +7,7 @@ pub(crate) use slash::{HELP, Slash, slash, word};
 
 use openchat_client::{
     Ask,
-    engine::{Bring, GroupKind, Inviting, Joining, Order, Role, Target},
+    engine::{Bring, Grounds, GroupKind, Inviting, Joining, Order, Role, Target},
 };
 use openchat_wire::{GroupName, Name};
 
@@ -43,6 +43,9 @@ pub(crate) enum What {
         invite: Option<Inviting>,
     },
     Names,
+    /// Show what is to be compared.
+    Compare(Name),
+    Trust(Name, Grounds),
 }
 
 impl What {
@@ -61,6 +64,10 @@ impl What {
             Self::Decline => Some("declined"),
             Self::Leave => Some("you leave as soon as another member's device has seen it"),
             Self::Rejoin => Some("back with new keys"),
+            Self::Trust(_, Grounds::Compared(_)) => Some("verified"),
+            Self::Trust(_, Grounds::Accepted) => {
+                Some("this key is accepted; compare it when you can")
+            }
             _ => None,
         }
     }
@@ -84,6 +91,8 @@ impl What {
             Self::Policy { join, invite } => {
                 vec![Ask::Policy { order: first, target, join, invite }]
             }
+            Self::Compare(who) => vec![Ask::Compare { order: first, who }],
+            Self::Trust(who, on) => vec![Ask::Trust { order: first, who, on }],
             Self::Names => vec![Ask::Describe { order: first, target }],
         }
     }

@@ -34,8 +34,8 @@ pub enum DialError {
     /// Of the pinned CA, but not valid: expired, for another host, wrongly signed.
     #[error("the server's certificate is not acceptable: {0}")]
     ServerCertificate(String),
-    /// The server says that this device's certificate has expired.
-    #[error("the certificate of this device has expired")]
+    /// The server says that this device's certificate has expired, or is not valid yet.
+    #[error("the certificate of this device is not valid at this time, by the server's clock")]
     Expired,
     /// The server says that this device's certificate is revoked.
     #[error("the certificate of this device is revoked")]

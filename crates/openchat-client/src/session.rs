@@ -23,8 +23,8 @@ use crate::{
 use ask::Unanswered;
 use drain::Drain;
 use openchat_engine::{
-    ConversationKind, Engine, Event, Input, LoadError, MemberChange, Standing, StoredMessage,
-    Summary, Target,
+    Contact, ConversationKind, Engine, Event, Input, LoadError, MemberChange, Standing,
+    StoredMessage, Summary, Target,
 };
 use openchat_wire::{GroupId, Name, Seq};
 use std::{collections::BTreeSet, io, time::Duration};
@@ -66,6 +66,8 @@ pub enum Report {
     Event(Event),
     /// How a conversation stands, because it was asked for.
     Standing(Summary),
+    /// What can be compared with somebody, because it was asked for.
+    Contact(Contact),
     /// The server has accepted this device and answers.
     Online,
     /// There is no connection, or none any more.
@@ -216,6 +218,13 @@ impl Session {
             failed: None,
             rng: os_random(),
         })
+    }
+
+    /// Whether this device tells others soon what it has read.
+    #[must_use]
+    pub fn tell_delivered(mut self, on: bool) -> Self {
+        self.engine.tell_delivered(on);
+        self
     }
 
     /// Runs until all is done that [`Until`] names, or `stop` is notified, or an error. What is queued

@@ -62,6 +62,7 @@ impl Conversation {
                 }
                 self.tell(now, &news);
                 self.react(now, news, unclaimed);
+                self.forget_marks_of_the_gone(now);
             }
         }
     }
@@ -77,7 +78,8 @@ impl Conversation {
     fn store_commit(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) {
         let Some(id) = self.id() else { return };
         now.shared.pen.put_bytes(Key::commit(id, seq), bytes.0.clone());
-        if self.card.wish == Wish::Told {
+        // Until it is known whether this device gets in.
+        if self.card.wish == Wish::Told || matches!(self.stage, Stage::Reading { .. }) {
             self.provisional.push(seq);
         }
     }
@@ -259,7 +261,7 @@ impl Conversation {
         let notice = group.notice(&now.shared.device.key);
         let entry = Blob(LogEntry::Notice(notice).to_bytes());
         let log = *group.roster().group();
-        let append = Request::Append { log, entry, letters: Vec::new() };
+        let append = Request::Append { log, entry, letters: Vec::new(), follows: false };
         self.ask(now.shared, Ask::Courtesy, append);
     }
 

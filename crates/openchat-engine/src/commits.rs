@@ -5,11 +5,12 @@ use openchat_group::{CommitError, Group, Pending, Proposal};
 use openchat_roster::{Naming, Policy, Reason};
 use openchat_wire::{
     Blob,
-    relay::{Answer, Letter, Refusal, Request},
+    relay::{Answer, Letter, Quota, Refusal, Request},
 };
 
 use crate::{
     conversation::{About, Conversation, Intent, Stage},
+    failure::Failure,
     people::Prospect,
     record::Key,
     shared::{Ask, Now},
@@ -136,7 +137,11 @@ impl Conversation {
     /// Sends the pending commit, if there is one, as the same bytes.
     pub(crate) fn resend_commit(&mut self, now: &mut Now<'_>) {
         if let (Some((entry, letters)), Some(log)) = (self.pending(), self.id()) {
-            self.ask(now.shared, Ask::Commit, Request::Append { log, entry, letters });
+            self.ask(
+                now.shared,
+                Ask::Commit,
+                Request::Append { log, entry, letters, follows: false },
+            );
         }
     }
 
@@ -164,6 +169,7 @@ impl Conversation {
             (Err(Refusal::Paced { retry_ms }), _) => {
                 self.timers.retry(now.time, retry_ms, now.rng);
             }
+            (Err(Refusal::Quota(quota)), _) => self.commit_has_no_room(now, quota),
             (
                 Err(
                     refusal @ (Refusal::Invalid(_)
@@ -183,18 +189,45 @@ impl Conversation {
         if self.stage == Stage::Creating {
             self.forget_group(now);
             self.stage = Stage::Finding;
-        } else if let Some(group) = &mut self.group
-            && let Some(pending) = group.drop_pending()
+        } else if self.give_up_pending(now)
+            && matches!(self.made, Some(Intent::Task | Intent::Rejoin))
         {
-            self.dirty = true;
-            if self.given_up.len() >= MAX_GIVEN_UP {
-                self.given_up.remove(0);
-            }
-            self.given_up.push(pending);
-            self.save_given_up(now);
-            if matches!(self.made, Some(Intent::Task | Intent::Rejoin)) {
-                self.task_refused(now, &refusal.to_string(), false);
-            }
+            self.task_refused(now, &refusal.to_string(), false);
+        }
+        self.timers.retry(now.time, 1_000, now.rng);
+    }
+
+    /// Puts the pending commit aside, for the case that the log shows it all the same.
+    fn give_up_pending(&mut self, now: &mut Now<'_>) -> bool {
+        let pending = self.group.as_mut().and_then(Group::drop_pending);
+        let Some(pending) = pending else { return false };
+        self.dirty = true;
+        if self.given_up.len() >= MAX_GIVEN_UP {
+            self.given_up.remove(0);
+        }
+        self.given_up.push(pending);
+        self.save_given_up(now);
+        true
+    }
+
+    /// The relay has no room for whoever it brings in. That is for the operator to change, so it is not
+    /// tried again by itself; what heals the group is never refused like this.
+    fn commit_has_no_room(&mut self, now: &mut Now<'_>, quota: Quota) {
+        let failure = Failure::no_room(quota);
+        let founds = self.stage == Stage::Creating;
+        if founds {
+            self.forget_group(now);
+        } else {
+            self.give_up_pending(now);
+        }
+        if founds || self.stage == Stage::Joining {
+            return self.never_begins(now, &failure);
+        }
+        if let Some(task) = self.tasks.pop_front() {
+            self.report(now, task.order, failure.clone());
+        }
+        if self.is_alone() {
+            self.fail_texts(now, &failure);
         }
         self.timers.retry(now.time, 1_000, now.rng);
     }

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backlog::Backlog,
+    delivered::Marks,
+    dropped::DroppedRange,
     event::{AlarmCode, MemberView},
     failure::about,
     history::History,
@@ -26,7 +28,8 @@ use crate::{
     shared::{Ask, Now, Shared},
     target::Target,
     tasks::{Founding, Task},
-    timers::{HELD_BACK, LEAVE_WAIT, Timers},
+    timers::{LEAVE_WAIT, Timers},
+    witness::Expected,
 };
 
 /// What a conversation is, as far as this device knows.
@@ -136,14 +139,21 @@ pub(crate) struct Leaver {
 
 /// What to bear in mind for a while.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each was told or not, independently")]
 pub(crate) struct Notes {
     /// The person was told what it has to wait for, or to answer.
     pub(crate) announced: bool,
+    /// The person was told that this one's changed key holds back what it writes.
+    pub(crate) held: Option<Name>,
     /// The relay does not show the log on this connection, as to somebody who has no seat: the
     /// commits may tell why.
     pub(crate) barred: bool,
     /// How often the log was read again because a letter speaks of more than it shows.
     pub(crate) rereads: u32,
+    /// The person was told that the relay can't store what they write.
+    pub(crate) unstored: bool,
+    /// The person was told that the relay keeps back new entries.
+    pub(crate) withheld: bool,
 }
 
 #[derive(Debug)]
@@ -166,6 +176,7 @@ pub(crate) struct Conversation {
     pub(crate) outbox: Outbox,
     pub(crate) said: Said,
     pub(crate) missed: Missed,
+    pub(crate) marks: Marks,
     pub(crate) timers: Timers,
     /// What is to be done, in this order.
     pub(crate) tasks: VecDeque<Task>,
@@ -178,13 +189,15 @@ pub(crate) struct Conversation {
     /// Who has asked to leave and is still there.
     pub(crate) leavers: BTreeMap<Fingerprint, Leaver>,
     pub(crate) notes: Notes,
+    /// Entries without a body, since the person was told of some.
+    pub(crate) dropped: Option<DroppedRange>,
     /// Entries that came and were not processed: they wait for a certificate.
     pub(crate) backlog: Backlog,
     pub(crate) waits_for: BTreeSet<Fingerprint>,
     /// Who was accused of another history already.
     pub(crate) accused: BTreeSet<Fingerprint>,
-    /// The farthest place that somebody has seen and this device has not, and until when.
-    pub(crate) expected: Option<(Seq, UnixMillis)>,
+    /// What somebody has seen and this device has not.
+    pub(crate) expected: Option<Expected>,
     /// What the relay has signed of a place that was not read yet.
     pub(crate) claimed: Option<Seen>,
     /// Commits up to here were read on this connection, also those that don't count.
@@ -224,6 +237,7 @@ impl Conversation {
             outbox: Outbox::new(local),
             said: Said::new(local),
             missed: Missed::default(),
+            marks: Marks::default(),
             timers: Timers::default(),
             tasks: VecDeque::new(),
             founding: None,
@@ -231,6 +245,7 @@ impl Conversation {
             departures: Vec::new(),
             leavers: BTreeMap::new(),
             notes: Notes::default(),
+            dropped: None,
             backlog: Backlog::default(),
             waits_for: BTreeSet::new(),
             accused: BTreeSet::new(),
@@ -308,7 +323,7 @@ impl Conversation {
     /// that no deadline stays in the past.
     pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
         let timers = &self.timers;
-        let always = [timers.retry_at, self.expected.map(|(_, until)| until)];
+        let always = [timers.retry_at, self.expected.map(Expected::deadline)];
         // While orders wait after a lost race, so does all else that this device would commit.
         let commits = self.may_commit() && timers.work_at.is_none();
         let live = [
@@ -316,6 +331,7 @@ impl Conversation {
             timers.rejoin_at,
             timers.work_at,
             timers.naming_at,
+            timers.mark_at,
             commits.then_some(timers.heal_at),
             timers.claim_at.filter(|_| commits),
             self.next_leave().filter(|_| commits),
@@ -335,8 +351,7 @@ impl Conversation {
         for leaver in self.leavers.values_mut().filter(|leaver| leaver.at != NEVER) {
             leaver.at = leaver.at.min(now.after(LEAVE_WAIT));
         }
-        let latest = now.after(HELD_BACK);
-        self.expected = self.expected.map(|(seq, until)| (seq, until.min(latest)));
+        self.expected = self.expected.map(|expected| expected.draw_near(now));
     }
 
     pub(crate) fn disconnected(&mut self) {
@@ -351,13 +366,16 @@ impl Conversation {
         self.backlog.clear();
         self.waits_for.clear();
         self.outbox.disconnected();
+        self.marks.disconnected();
     }
 
     pub(crate) fn members(&self, shared: &Shared) -> Vec<MemberView> {
         let view = |seat: &Seat| {
             let trust = shared.trust(&seat.name, &seat.fingerprint);
             let (me, claimed) = (seat.fingerprint == shared.me, seat.claim == Claim::Claimed);
-            MemberView { name: seat.name.clone(), me, trust, role: seat.role, claimed }
+            let online = me || self.marks.is_present(&seat.fingerprint);
+            let (name, role) = (seat.name.clone(), seat.role);
+            MemberView { name, me, trust, role, claimed, online }
         };
         let roster = self.group.as_ref().map(Group::roster);
         roster.map(|roster| roster.seats().map(view).collect()).unwrap_or_default()

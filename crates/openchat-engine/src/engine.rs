@@ -7,16 +7,18 @@ use openchat_crypto::CryptoRng;
 use openchat_group::Group;
 use openchat_roster::Roster;
 use openchat_wire::{
-    Epoch, GroupId, UnixMillis,
+    Blob, Epoch, GroupId, MessageId, UnixMillis,
     limits::PING_INTERVAL,
     relay::{Answer, Refusal, Request, ToClient},
 };
 
 use crate::{
+    backlog::Shown,
     conversation::{About, Card, Conversation, Stage, Wish},
-    event::{Command, Input, Kind, Standing, Summary},
+    event::{Command, Delivery, Input, Kind, Standing, Summary},
     labels,
     loader::{LoadError, Loader, Snapshot},
+    outbox::Outgoing,
     output::Output,
     record::{Key, Local},
     shared::{Ask, Asked, Device, Doing, Now, Shared},
@@ -99,6 +101,18 @@ impl Engine {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.upkeep.is_settled()
+    }
+
+    /// What became of an own message, if it is one of the newest there.
+    #[must_use]
+    pub fn delivery(&self, target: &Target, id: MessageId) -> Option<Delivery> {
+        self.meant(target)?.delivery(id)
+    }
+
+    /// Whether this device tells soon how far it has read. If not, it says so in its own messages and
+    /// in the heartbeats that guard the history, as seldom as those are.
+    pub fn tell_delivered(&mut self, on: bool) {
+        self.shared.marks = on;
     }
 
     /// Whether this device is about to commit by itself what others wait for: to set its own leaf,
@@ -194,6 +208,7 @@ impl Engine {
         match command {
             Command::Open { target } => self.open(&target, time, rng),
             Command::Send { target, id, text } => self.send(&target, (id, text), time, rng),
+            Command::Trust { order, who, on } => self.trust(order, &who, on, time, rng),
             Command::Order { order, what } => self.order(order, what, time, rng),
         }
     }
@@ -219,7 +234,16 @@ impl Engine {
             }
             ToClient::Entry { log, seq, entry } => {
                 self.of_log(log, time, rng, |conversation, now| {
-                    conversation.pushed(now, seq, entry);
+                    conversation.pushed(now, seq, Shown::Whole(entry));
+                });
+            }
+            // What is no letter moves the place in the inbox only; the groups are asked for anyway.
+            ToClient::Dropped { log, seq, .. } if log == self.shared.inbox_log => {
+                self.letter(seq, &Blob::default(), time, rng);
+            }
+            ToClient::Dropped { log, seq, hash } => {
+                self.of_log(log, time, rng, |conversation, now| {
+                    conversation.pushed(now, seq, Shown::Dropped(hash));
                 });
             }
             ToClient::Heartbeat { log, beat, receipt } => {
@@ -227,10 +251,12 @@ impl Engine {
                     conversation.heard_beat(now, &beat, &receipt);
                 });
             }
-            ToClient::Goodbye(_)
-            | ToClient::Dropped { .. }
-            | ToClient::Presence { .. }
-            | ToClient::Head(_) => {}
+            ToClient::Presence { log, online, offline } => {
+                self.of_log(log, time, rng, |conversation, now| {
+                    conversation.company(now, online, offline);
+                });
+            }
+            ToClient::Goodbye(_) | ToClient::Head(_) => {}
         }
     }
 
@@ -299,7 +325,8 @@ impl Engine {
         };
         let taken = match taken.filter(|other| is_rumour(self, other)) {
             Some(rumour) => {
-                self.forget(rumour, time, rng);
+                let texts = self.forget(rumour, time, rng);
+                self.hand_over(texts, local);
                 None
             }
             None => taken,
@@ -323,13 +350,22 @@ impl Engine {
         local
     }
 
-    fn forget(&mut self, local: Local, time: UnixMillis, rng: &mut dyn CryptoRng) {
-        let Some(mut conversation) = self.conversations.remove(&local) else { return };
+    /// Forgets a conversation; returns what was written in it and did not get away.
+    fn forget(&mut self, local: Local, time: UnixMillis, rng: &mut dyn CryptoRng) -> Vec<Outgoing> {
+        let Some(mut conversation) = self.conversations.remove(&local) else { return Vec::new() };
         let mut now = Now { shared: &mut self.shared, time, rng };
         conversation.forget_group(&mut now);
-        conversation.outbox.drain(&mut now.shared.pen);
         now.shared.pen.delete(Key::conversation(local));
         now.shared.relabel = true;
+        conversation.outbox.drain(&mut now.shared.pen)
+    }
+
+    /// What was written in a conversation that turned out to be this one is said here.
+    fn hand_over(&mut self, texts: Vec<Outgoing>, to: Local) {
+        let Some(conversation) = self.conversations.get_mut(&to) else { return };
+        for text in texts {
+            conversation.outbox.push(&mut self.shared.pen, text);
+        }
     }
 
     /// What one conversation's news means for the others, and how they are written now.
@@ -337,7 +373,7 @@ impl Engine {
         while let Some(doing) = self.shared.doings.pop() {
             match doing {
                 Doing::Identified(local) => self.identified(local, time, rng),
-                Doing::Forget(local) => self.forget(local, time, rng),
+                Doing::Forget(local) => drop(self.forget(local, time, rng)),
             }
         }
         if core::mem::take(&mut self.shared.relabel) {
@@ -371,9 +407,11 @@ impl Engine {
             if let Some(heard) = self.conversations.get_mut(&local) {
                 heard.refuse_group(&mut now);
             }
-            return self.forget(local, time, rng);
+            let texts = self.forget(local, time, rng);
+            return self.hand_over(texts, other);
         }
-        self.forget(local, time, rng);
+        let texts = self.forget(local, time, rng);
+        self.hand_over(texts, other);
         let mut now = Now { shared: &mut self.shared, time, rng };
         if let Some(conversation) = self.conversations.get_mut(&other) {
             conversation.intent = None;
@@ -399,6 +437,7 @@ impl Conversation {
             Ask::SeatReceipt => self.seated(now, answer),
             Ask::Tail => self.tail_answered(now, &answer),
             Ask::TailReceipt => self.tail_known(now, answer),
+            Ask::Alive => self.relay_is_there(now),
             Ask::Message(id) => self.message_answered(now, id, answer),
             Ask::Whose(name) => self.whose_answered(now, &name, &answer),
             Ask::Prekey(name) => self.prekey_answered(now, &name, &answer),

@@ -5,7 +5,7 @@ use openchat_wire::{
     Epoch, Fingerprint, GroupId, GroupName, MessageId, Name, Seq, UnixMillis, relay::ToClient,
 };
 
-use crate::target::Target;
+use crate::{safety::SafetyNumber, target::Target};
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -40,6 +40,16 @@ pub enum Command {
         /// What.
         text: String,
     },
+    /// Trust somebody's key: the one that its name has now. It needs no connection.
+    /// [`Event::Done`] or [`Event::Failed`] tells what came of it.
+    Trust {
+        /// Chosen by the caller; returned when it is done or has failed.
+        order: u64,
+        /// Whose.
+        who: Name,
+        /// Why.
+        on: Grounds,
+    },
     /// Do something with a group. It waits until it can be done, also for a connection; but it is
     /// not kept beyond the process. [`Event::Done`] or [`Event::Failed`] tells what came of it.
     Order {
@@ -48,6 +58,15 @@ pub enum Command {
         /// What to do.
         what: Order,
     },
+}
+
+/// Why a key is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grounds {
+    /// The two people have compared this.
+    Compared(SafetyNumber),
+    /// The person says so.
+    Accepted,
 }
 
 /// What a person may do with a group.
@@ -185,6 +204,8 @@ pub struct MemberView {
     pub role: Role,
     /// Whether it has made its leaf its own. Until then whoever has its prekey reads along.
     pub claimed: bool,
+    /// The server says that it is connected. If it does not say so, it may be all the same.
+    pub online: bool,
 }
 
 /// How somebody's part in a group changed.
@@ -260,6 +281,22 @@ pub struct StoredMessage {
     pub text: String,
     /// Written on this device.
     pub own: bool,
+}
+
+/// What became of an own message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is stored here.
+    Queued,
+    /// It is in the log, on the server's disk.
+    Sent,
+    /// Devices of others have it.
+    Delivered {
+        /// How many.
+        count: u32,
+        /// Of how many who could read it when it was written.
+        of: u32,
+    },
 }
 
 /// What kind of conversation it is.
@@ -342,6 +379,8 @@ pub enum AlarmCode {
     Equivocation,
     /// The relay has handed out a prekey that its owner did not sign.
     ForgedPrekey,
+    /// A name that this device knows has another key now.
+    KeyChanged,
 }
 
 impl AlarmCode {
@@ -360,6 +399,7 @@ impl AlarmCode {
             Self::Clone => "clone",
             Self::Equivocation => "equivocation",
             Self::ForgedPrekey => "forged-prekey",
+            Self::KeyChanged => "key-changed",
         }
     }
 }
@@ -384,6 +424,30 @@ pub enum Event {
         id: MessageId,
         /// Where.
         seq: Seq,
+    },
+    /// Somebody's device has one of this device's messages, as it has signed.
+    Delivered {
+        /// The conversation.
+        target: String,
+        /// Which.
+        id: MessageId,
+        /// Its place.
+        seq: Seq,
+        /// Who has it.
+        by: Name,
+        /// How many others have it now.
+        count: u32,
+        /// How many others could read it when it was written.
+        of: u32,
+    },
+    /// The server says who has come and who has gone. Nobody has signed it.
+    Presence {
+        /// The conversation.
+        target: String,
+        /// Who is connected now.
+        online: Vec<Name>,
+        /// Who is not any more.
+        offline: Vec<Name>,
     },
     /// Somebody's part in the group changed.
     Member {
@@ -428,7 +492,8 @@ pub enum Event {
         /// Whose commit it was, if that could be read.
         by: Option<Name>,
     },
-    /// A conversation waits for something that only another person can do. Nothing is lost.
+    /// A conversation waits for something that only another person or the server can do. Nothing
+    /// is lost.
     Waiting {
         /// The conversation.
         target: String,
@@ -460,6 +525,18 @@ pub enum Event {
         cause: String,
         /// What to do.
         hint: String,
+    },
+    /// The server keeps some entries no more that this device had not read. They are gone; nothing
+    /// has failed.
+    Dropped {
+        /// The conversation.
+        target: String,
+        /// How many: messages, hardly anything else.
+        count: u64,
+        /// The place of the first one.
+        first: Seq,
+        /// The place of the last one.
+        last: Seq,
     },
     /// What was ordered is done.
     Done {

@@ -1,8 +1,8 @@
 //! Why something can't be done, in words: what happened and what to do.
 
-use openchat_wire::{MessageId, Name};
+use openchat_wire::{MessageId, Name, relay::Quota};
 
-use crate::event::Event;
+use crate::{event::Event, shared::deciding};
 
 /// Codes of failures; stable, for scripts.
 pub(crate) mod code {
@@ -19,10 +19,13 @@ pub(crate) mod code {
     pub(crate) const MYSELF: &str = "myself";
     pub(crate) const NAME_TAKEN: &str = "name-taken";
     pub(crate) const NO_ACCESS: &str = "no-access";
+    pub(crate) const NO_ROOM: &str = "no-room";
     pub(crate) const NO_PREKEY: &str = "no-prekey";
     pub(crate) const NOBODY: &str = "no-such-person";
     pub(crate) const NOT_INVITED: &str = "not-invited";
     pub(crate) const NOT_MEMBER: &str = "not-a-member";
+    pub(crate) const NOT_STORED: &str = "not-stored";
+    pub(crate) const NOT_THE_SAME: &str = "not-the-same";
     pub(crate) const NOT_REPEATED: &str = "not-repeated";
     pub(crate) const REFUSED: &str = "refused";
     pub(crate) const TOO_LONG: &str = "too-long";
@@ -115,13 +118,21 @@ impl Failure {
         Self::new(code::UNCERTIFIED, message, "Nothing was sent. Ask its operator in person.")
     }
 
+    pub(crate) fn not_the_same(who: &Name) -> Self {
+        let message = format!("that is not the number that this device has for {who}");
+        let hint = "Nothing was recorded. If both read it right, somebody stands between you: \
+                    ask the operator in person.";
+        Self::new(code::NOT_THE_SAME, message, hint)
+    }
+
+    pub(crate) fn never_met(who: &Name) -> Self {
+        let message = format!("this device has met nobody called {who}");
+        Self::new(code::NOBODY, message, format!("Write to them first: openchat join @{who}"))
+    }
+
     pub(crate) fn changed(who: &Name) -> Self {
         let message = format!("{who} has another key than before");
-        Self::new(
-            code::CHANGED,
-            message,
-            "Nothing was sent. Ask them in person whether it is theirs.",
-        )
+        Self::new(code::CHANGED, message, format!("Nothing was sent. {}", deciding(who)))
     }
 
     pub(crate) fn forged_prekey(who: &Name) -> Self {
@@ -150,6 +161,18 @@ impl Failure {
             message,
             "Nothing was changed. How it is: openchat group show TARGET",
         )
+    }
+
+    pub(crate) fn no_room(quota: Quota) -> Self {
+        let setting = match quota {
+            Quota::Log => "quota_log",
+            Quota::Person => "quota_person",
+        };
+        let hint = format!(
+            "Nothing was sent. Ask the operator to raise keep.{setting} or to set keep.retention; \
+             then try again."
+        );
+        Self::new(code::NO_ROOM, quota.to_string(), hint)
     }
 
     pub(crate) fn not_repeated(texts: usize) -> Self {

@@ -98,6 +98,14 @@ impl History {
         self.messages.get(&(author, id)).copied()
     }
 
+    /// This author's messages, with their places, oldest first.
+    pub(crate) fn said_by(&self, author: &Fingerprint) -> Vec<(Seq, MessageId)> {
+        let own = |(seq, past): &(Seq, Past)| {
+            past.message.filter(|(by, ..)| by == author).map(|(_, id, _)| (*seq, id))
+        };
+        self.order.iter().filter_map(own).collect()
+    }
+
     fn insert(&mut self, seq: Seq, past: Past) {
         if let Some((author, id, content)) = past.message {
             self.messages.insert((author, id), content);

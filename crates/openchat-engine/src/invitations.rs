@@ -113,7 +113,7 @@ impl Conversation {
         match group.leave_request(&now.shared.device.key) {
             Some(entry) => {
                 let entry = Blob(LogEntry::Leave(entry).to_bytes());
-                let append = Request::Append { log, entry, letters: Vec::new() };
+                let append = Request::Append { log, entry, letters: Vec::new(), follows: false };
                 self.ask(now.shared, Ask::Leave, append);
             }
             None => self.departed(now),

@@ -19,6 +19,8 @@ mod backlog;
 mod changes;
 mod commits;
 mod conversation;
+mod delivered;
+mod dropped;
 mod engine;
 mod event;
 mod failure;
@@ -35,20 +37,23 @@ mod orders;
 mod outbox;
 mod output;
 mod people;
+mod pins;
 mod prekeys;
 mod reading;
 mod record;
+mod safety;
 mod sending;
 mod shared;
 mod target;
 mod tasks;
 mod timers;
+mod trusting;
 mod upkeep;
 mod witness;
 
 pub use engine::Engine;
 pub use event::{
-    AlarmCode, Bring, Change as MemberChange, Command, Event, GroupKind, Input,
+    AlarmCode, Bring, Change as MemberChange, Command, Delivery, Event, Grounds, GroupKind, Input,
     Kind as ConversationKind, MemberView, Order, Standing, StoredMessage, Summary, Trust,
 };
 pub use loader::{LoadError, Snapshot};
@@ -56,5 +61,7 @@ pub use loader::{LoadError, Snapshot};
 pub use openchat_roster::{Inviting, Joining, Role, Rules};
 pub use output::Output;
 pub use record::{Change, Key};
+pub use safety::{SafetyNumber, SafetyNumberError};
 pub use shared::Device;
 pub use target::{Tag, Target, TargetError};
+pub use trusting::Contact;

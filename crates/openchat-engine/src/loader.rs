@@ -54,7 +54,7 @@ pub(crate) struct Loader {
     outgoing: Vec<(Local, u64, Outgoing)>,
     said: Vec<(Local, u64, Own)>,
     certificates: Vec<Blob>,
-    pins: Vec<(Name, Fingerprint)>,
+    pins: Vec<(Name, Blob)>,
     prekeys: Vec<(Digest, Private)>,
     inbox: Seq,
     head: Option<Blob>,
@@ -71,6 +71,7 @@ struct Stored {
     letters: Vec<(Seq, Letter)>,
     leavers: Vec<(Fingerprint, LeaveEntry)>,
     missed: Vec<Named>,
+    marks: Vec<(Fingerprint, Seq)>,
 }
 
 impl Loader {
@@ -110,7 +111,7 @@ impl Loader {
             Kind::Inbox => self.inbox = decode(bytes, MAX_ENTRY)?,
             Kind::Pin => {
                 let name = key.text().and_then(|text| text.parse().ok()).ok_or(LoadError::Key)?;
-                self.pins.push((name, decode(bytes, MAX_ENTRY)?));
+                self.pins.push((name, value));
             }
             _ => return Err(LoadError::Key),
         }
@@ -140,6 +141,8 @@ impl Loader {
                 conversation.said.load(order, own);
             }
         }
+        let me = engine.shared.me;
+        engine.conversations.values_mut().for_each(|conversation| conversation.recount_marks(&me));
         Ok(())
     }
 
@@ -150,9 +153,11 @@ impl Loader {
             shared.load_certificate(der).ok_or_else(|| damaged.clone())?;
         }
         if let Some(head) = &self.head {
-            shared.load_head(head).ok_or(damaged)?;
+            shared.load_head(head).ok_or_else(|| damaged.clone())?;
         }
-        self.pins.drain(..).for_each(|(name, key)| shared.load_pin(name, key));
+        for (name, stored) in self.pins.drain(..) {
+            shared.pins.load(name, &stored).ok_or_else(|| damaged.clone())?;
+        }
         self.prekeys.drain(..).for_each(|(hash, private)| shared.prekeys.load(hash, private));
         shared.inbox.load_position(self.inbox);
         for (group, stored) in &mut self.groups {
@@ -173,6 +178,10 @@ impl Stored {
             Kind::GivenUp => self.given_up = decode(bytes, MAX_RECORD)?,
             Kind::Past => self.past.push((seq()?, decode(bytes, MAX_RECORD)?)),
             Kind::Letter => self.letters.push((seq()?, decode(bytes, MAX_RECORD)?)),
+            Kind::Mark => {
+                let member = Fingerprint(key.hash().ok_or(LoadError::Key)?);
+                self.marks.push((member, decode(bytes, MAX_RECORD)?));
+            }
             Kind::Missed => self.missed = decode(bytes, MAX_RECORD)?,
             Kind::Leave => {
                 let author = Fingerprint(key.hash().ok_or(LoadError::Key)?);
@@ -215,7 +224,7 @@ impl Stored {
         if let Some(progress) = self.progress {
             conversation.progress = progress;
         }
-        if conversation.card.wish == Wish::Told {
+        if conversation.card.wish == Wish::Told || seen.is_none() {
             conversation.provisional = self.commits.keys().copied().collect();
         }
         for (seq, commit) in &self.commits {
@@ -231,6 +240,7 @@ impl Stored {
         }
         conversation.history.load(self.past);
         conversation.missed.load(self.missed);
+        self.marks.into_iter().for_each(|(member, seq)| conversation.marks.load(member, seq));
         conversation.given_up = self.given_up;
         for (author, entry) in self.leavers {
             let at = if author == me { NEVER } else { openchat_wire::UnixMillis(0) };

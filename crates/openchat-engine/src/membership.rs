@@ -8,6 +8,7 @@ use openchat_wire::{
 };
 
 use crate::{
+    backlog::Shown,
     conversation::{About, Conversation, Intent, Stage, Wish},
     event::{AlarmCode, Bring, Change, Event},
     failure::Failure,
@@ -64,7 +65,7 @@ impl Conversation {
                 self.stage = Stage::Reading { complete };
                 for (seq, entry) in entries {
                     self.ask_certificates(now, &entry);
-                    self.backlog.push(seq, entry);
+                    self.backlog.push(seq, Shown::Whole(entry));
                 }
                 self.process(now);
             }
@@ -176,7 +177,12 @@ impl Conversation {
             Err(Refusal::NoAccess) if matches!(self.stage, Stage::Syncing { .. }) => {
                 self.barred(now);
             }
-            Err(_) => self.timers.retry(now.time, 1_000, now.rng),
+            // Where the log ends counts for nothing if what comes then is not pushed.
+            Err(_) => {
+                let receipt = Asked::Of(self.local, Ask::TailReceipt);
+                now.shared.asked.retain(|_, asked| *asked != receipt);
+                self.timers.retry(now.time, 1_000, now.rng);
+            }
         }
     }
 
@@ -223,6 +229,7 @@ impl Conversation {
         }
         let (target, members) = (self.target(), self.members(now.shared));
         now.shared.pen.event(Event::Ready { target, epoch, members });
+        self.tell_dropped(now);
         for order in core::mem::take(&mut self.arrivals) {
             self.done(now, Some(order));
         }
@@ -306,6 +313,9 @@ impl Conversation {
             self.tell_name(now);
         }
         self.work(now);
+        if self.timers.mark_at.is_some_and(|at| at <= now.time) {
+            self.say_mark(now);
+        }
         if self.timers.beat_at <= now.time {
             self.beat(now);
         }

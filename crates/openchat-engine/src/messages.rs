@@ -66,6 +66,7 @@ impl Conversation {
         let (me, hash) = (now.shared.me, content.hash());
         if is_news {
             self.show(now, seq, (me, id), &content);
+            self.count_marks(seq, id, epoch);
             self.said.push(&mut now.shared.pen, id, content, epoch);
         }
         (me, id, hash)
@@ -79,7 +80,10 @@ impl Conversation {
         match content.kind {
             ContentKind::NAMING => self.take_naming(now, named.0, &content.body),
             ContentKind::MISSED => self.say_again(now, named.0, &content.body),
-            _ => self.show(now, seq, named, content),
+            _ => {
+                self.show(now, seq, named, content);
+                self.owe_mark(now, named.0);
+            }
         }
     }
 
@@ -185,8 +189,8 @@ impl Conversation {
         let id = self.outbox.sealed_id(&bytes.0)?;
         let roster = self.group.as_ref()?.roster();
         roster.check_message(&entry.header, &now.shared.me).ok()?;
-        let (mine, was_acked) = self.outbox.take(&mut now.shared.pen, id)?;
-        if !was_acked && self.is_news(now, &mine) {
+        let (mine, was_told) = self.outbox.take(&mut now.shared.pen, id)?;
+        if !was_told && self.is_news(now, &mine) {
             now.shared.pen.event(Event::Ack { id, seq });
         }
         self.progress.logged = Some((entry.header.epoch, entry.header.generation));

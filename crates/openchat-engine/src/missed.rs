@@ -141,6 +141,11 @@ impl Said {
         }
     }
 
+    /// In which epoch a text was sealed.
+    pub(crate) fn epoch(&self, id: MessageId) -> Option<Epoch> {
+        self.items.iter().find(|(_, own)| own.id == id).map(|(_, own)| own.epoch)
+    }
+
     /// What was said under an id, if everybody who would read it now could read it then. Who came
     /// later and asks all the same is not worth a word.
     pub(crate) fn again(&mut self, pen: &mut Pen, id: MessageId, audience: Audience) -> Again {

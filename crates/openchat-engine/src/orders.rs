@@ -93,8 +93,9 @@ impl Engine {
                 About::Closed(Some(Naming { name, salt }))
             }
         };
-        if self.conversations.values().any(|it| it.card.about == about && it.card.wish != Wish::Out)
-        {
+        // A name that was found to be a group's is that group's for ever, whoever has left it.
+        let takes = |it: &Conversation| it.card.wish != Wish::Out || it.id().is_some();
+        if self.conversations.values().any(|it| it.card.about == about && takes(it)) {
             return self.fail(Some(order), None, &target, Failure::name_taken());
         }
         let me = self.shared.device.name.clone();
@@ -155,7 +156,7 @@ impl Engine {
         }
     }
 
-    fn fail(
+    pub(crate) fn fail(
         &mut self,
         order: Option<u64>,
         id: Option<MessageId>,

@@ -47,8 +47,10 @@ struct Item {
     outgoing: Outgoing,
     /// Asked of the relay on this connection.
     in_flight: bool,
-    /// Where the relay says it is.
+    /// Where the relay says, on this connection, that it is.
     acked: Option<Seq>,
+    /// The person was told that it is there.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -157,6 +159,11 @@ impl Outbox {
         self.items.iter_mut().find(waits).map(|item| &mut item.outgoing)
     }
 
+    /// Whether the relay has not answered yet what was sent before.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.items.iter().any(|item| item.in_flight && item.acked.is_none())
+    }
+
     /// The message is on its way.
     pub(crate) fn sent(&mut self, id: MessageId) {
         if let Some(item) = self.item(id) {
@@ -171,10 +178,11 @@ impl Outbox {
         }
     }
 
-    /// The relay says where the message is. True the first time that it does.
+    /// The relay says where the message is. True the first time that it does, on any connection.
     pub(crate) fn ack(&mut self, id: MessageId, seq: Seq) -> bool {
         let Some(item) = self.item(id) else { return false };
-        let first = item.acked.replace(seq).is_none();
+        item.acked = Some(seq);
+        let first = !core::mem::replace(&mut item.told, true);
         self.unshown.insert((seq, id));
         self.probing = false;
         first
@@ -225,13 +233,24 @@ impl Outbox {
         item.outgoing.sealed.as_ref()
     }
 
+    /// The sealed entries of what goes before this message.
+    pub(crate) fn sealed_before(&self, id: MessageId) -> impl Iterator<Item = &Blob> {
+        let before = self.items.iter().take_while(move |item| item.outgoing.id != id);
+        before.filter_map(|item| item.outgoing.sealed.as_ref())
+    }
+
+    /// The entries that were sealed, of refused messages too.
+    pub(crate) fn all_sealed(&self) -> impl Iterator<Item = &Blob> {
+        self.items.iter().filter_map(|item| item.outgoing.sealed.as_ref())
+    }
+
     /// The message whose sealed entry this is.
     pub(crate) fn sealed_id(&self, entry: &[u8]) -> Option<MessageId> {
         let is_it = |item: &&Item| item.outgoing.sealed.as_ref().is_some_and(|it| it.0 == entry);
         self.items.iter().find(is_it).map(|item| item.outgoing.id)
     }
 
-    /// The message is in the log: takes it out. Tells whether the relay has said so before.
+    /// The message is in the log: takes it out. Tells whether the person was told before.
     pub(crate) fn take(&mut self, pen: &mut Pen, id: MessageId) -> Option<(Outgoing, bool)> {
         let at = self.items.iter().position(|item| item.outgoing.id == id)?;
         let item = self.items.remove(at)?;
@@ -239,11 +258,16 @@ impl Outbox {
             self.unshown.remove(&(seq, id));
         }
         pen.delete(Key::outgoing(self.local, item.order));
-        Some((item.outgoing, item.acked.is_some()))
+        Some((item.outgoing, item.told))
     }
 
     pub(crate) fn find(&self, id: MessageId) -> Option<&Outgoing> {
         self.items.iter().find(|item| item.outgoing.id == id).map(|item| &item.outgoing)
+    }
+
+    /// Whether the relay says that it is in the log.
+    pub(crate) fn is_acked(&self, id: MessageId) -> bool {
+        self.items.iter().any(|item| item.outgoing.id == id && item.acked.is_some())
     }
 
     fn item(&mut self, id: MessageId) -> Option<&mut Item> {
@@ -253,6 +277,28 @@ impl Outbox {
 
 impl Item {
     const fn new(order: u64, outgoing: Outgoing) -> Self {
-        Self { order, outgoing, in_flight: false, acked: None }
+        Self { order, outgoing, in_flight: false, acked: None, told: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openchat_wire::UnixMillis;
+
+    #[test]
+    fn what_was_told_on_one_connection_is_not_told_again_on_the_next() {
+        let (mut pen, id) = (Pen::default(), MessageId([1; 16]));
+        let mut outbox = Outbox::new(1);
+        let (time, kind) = (UnixMillis(1), ContentKind::TEXT);
+        let content = Content { time, kind, body: Blob::default() };
+        outbox.push(&mut pen, Outgoing::new(id, content));
+        assert!(outbox.ack(id, Seq(7)));
+        // It ends before the log has shown the message.
+        outbox.disconnected();
+        assert!(!outbox.ack(id, Seq(7)));
+        outbox.disconnected();
+        let (_, was_told) = outbox.take(&mut pen, id).unwrap();
+        assert!(was_told);
     }
 }

@@ -2,9 +2,10 @@
 
 use openchat_group::Group;
 use openchat_roster::{CommitEntry, LogEntry, NoticeEntry, Operation, Seen};
-use openchat_wire::{Blob, Digest, Fingerprint, GroupId, MessageId, Name, Seq, relay::Request};
+use openchat_wire::{Blob, Digest, Fingerprint, MessageId, Name, Seq, relay::Request};
 
 use crate::{
+    backlog::Shown,
     conversation::{Conversation, Stage},
     event::AlarmCode,
     history::Past,
@@ -25,7 +26,7 @@ enum Step {
 
 impl Conversation {
     /// The relay pushes an entry of the log.
-    pub(crate) fn pushed(&mut self, now: &mut Now<'_>, seq: Seq, entry: Blob) {
+    pub(crate) fn pushed(&mut self, now: &mut Now<'_>, seq: Seq, entry: Shown) {
         if !matches!(self.stage, Stage::Syncing { .. } | Stage::Live) {
             return;
         }
@@ -33,7 +34,9 @@ impl Conversation {
             let message = "the relay floods this group";
             return self.halt(now, AlarmCode::HeldBack, message, "Run 'openchat join' again.");
         }
-        self.ask_certificates(now, &entry);
+        if let Shown::Whole(entry) = &entry {
+            self.ask_certificates(now, entry);
+        }
         self.backlog.push(seq, entry);
         self.process(now);
     }
@@ -67,7 +70,9 @@ impl Conversation {
     }
 
     /// A newcomer reads commits only, up to its own seat.
-    fn read_commit(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) -> Step {
+    fn read_commit(&mut self, now: &mut Now<'_>, seq: Seq, shown: &Shown) -> Step {
+        // A list of commits is whole; there is no way to say otherwise.
+        let Shown::Whole(bytes) = shown else { return Step::Done };
         if seq <= self.read_to {
             return Step::Done;
         }
@@ -110,12 +115,25 @@ impl Conversation {
     }
 
     /// Whoever is seated reads everything.
-    fn read_entry(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) -> Step {
+    fn read_entry(&mut self, now: &mut Now<'_>, seq: Seq, shown: &Shown) -> Step {
         let Some(group) = &self.group else { return Step::Stop };
-        let id = *group.roster().group();
         if group.seen().is_none_or(|seen| seq <= seen.seq) {
             return Step::Done;
         }
+        match shown {
+            Shown::Whole(bytes) => self.read_whole(now, seq, bytes),
+            Shown::Dropped(hash) => {
+                if let Some(bytes) = self.own_bytes(hash) {
+                    return self.read_whole(now, seq, &bytes);
+                }
+                self.take_dropped(now, seq);
+                self.advance(now, (seq, shown), None);
+                Step::Done
+            }
+        }
+    }
+
+    fn read_whole(&mut self, now: &mut Now<'_>, seq: Seq, bytes: &Blob) -> Step {
         let mut message = None;
         match LogEntry::decode(&bytes.0) {
             Ok(LogEntry::Commit(commit)) => {
@@ -136,19 +154,22 @@ impl Conversation {
         if !matches!(self.stage, Stage::Syncing { .. } | Stage::Live) {
             return Step::Stop;
         }
-        self.advance(now, id, (seq, bytes), message);
+        self.advance(now, (seq, &Shown::Whole(bytes.clone())), message);
         Step::Done
     }
 
     fn advance(
         &mut self,
         now: &mut Now<'_>,
-        id: GroupId,
-        (seq, bytes): (Seq, &Blob),
+        (seq, shown): (Seq, &Shown),
         message: Option<(Fingerprint, MessageId, Digest)>,
     ) {
         let Some(group) = &mut self.group else { return };
-        group.advance(seq, &bytes.0);
+        let id = *group.roster().group();
+        match shown {
+            Shown::Whole(bytes) => group.advance(seq, &bytes.0),
+            Shown::Dropped(hash) => group.advance_dropped(seq, hash),
+        }
         self.dirty = true;
         if let Some(Seen { log_hash, .. }) = group.seen() {
             self.history.push(
@@ -161,6 +182,7 @@ impl Conversation {
         self.came(now, seq);
         self.check_shown(now);
         self.check_claim(now);
+        self.check_ahead(now);
     }
 
     /// K1: everybody who takes a seat, is added or admitted must be certified by the pinned CA,

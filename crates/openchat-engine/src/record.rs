@@ -71,10 +71,12 @@ pub(crate) enum Kind {
     Missed,
     /// A message of this device's own that is in the log, by conversation and order.
     Said,
+    /// How far a member has read, as it has signed.
+    Mark,
 }
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Progress,
         Self::Commit,
         Self::Outgoing,
@@ -91,6 +93,7 @@ impl Kind {
         Self::Leave,
         Self::Missed,
         Self::Said,
+        Self::Mark,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -115,6 +118,7 @@ impl Kind {
             Self::Leave => 18,
             Self::Missed => 19,
             Self::Said => 20,
+            Self::Mark => 21,
         }
     }
 
@@ -166,6 +170,10 @@ impl Key {
 
     pub(crate) fn letter(group: GroupId, seq: Seq) -> Self {
         Kind::Letter.key(Some(group), &seq.0.to_be_bytes())
+    }
+
+    pub(crate) fn mark(group: GroupId, member: &Fingerprint) -> Self {
+        Kind::Mark.key(Some(group), &member.0)
     }
 
     pub(crate) fn inbox() -> Self {

@@ -53,13 +53,15 @@ impl Conversation {
     /// Seals and sends what waits, as far as the group's state allows.
     pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
         // What is sealed while the other one of two is away could never be read.
-        if self.stage != Stage::Live || self.progress.cloned || self.is_alone() {
+        if self.stage != Stage::Live || self.progress.cloned || self.is_alone() || self.is_held(now)
+        {
             return;
         }
         while let Some((id, entry)) = self.next_sealed(now) {
             let Some(log) = self.id() else { return };
+            let follows = self.outbox.is_waiting();
             self.outbox.sent(id);
-            let append = Request::Append { log, entry, letters: Vec::new() };
+            let append = Request::Append { log, entry, letters: Vec::new(), follows };
             self.ask(now.shared, Ask::Message(id), append);
         }
     }
@@ -68,6 +70,8 @@ impl Conversation {
     /// is not sealed for anybody who has come since.
     fn next_sealed(&mut self, now: &mut Now<'_>) -> Option<(MessageId, Blob)> {
         let newest = self.newest_seat().filter(|_| self.outbox.repeats());
+        let is_passed = self.outbox.next(MAX_IN_FLIGHT).map(|it| it.id);
+        let is_passed = is_passed.is_some_and(|id| self.is_passed(id));
         let group = self.group.as_mut().filter(|group| !group.is_left_behind())?;
         let outgoing = self.outbox.next(MAX_IN_FLIGHT)?;
         let id = outgoing.id;
@@ -75,6 +79,7 @@ impl Conversation {
         if let (Some(sealed), Some(header)) = (&outgoing.sealed, header)
             && group.roster().check_message(&header, &now.shared.me).is_ok()
             && self.progress.logged.is_none_or(|logged| !is_overtaken(&header, logged))
+            && !is_passed
         {
             return Some((id, sealed.clone()));
         }
@@ -89,7 +94,17 @@ impl Conversation {
         self.outbox.save(&mut now.shared.pen, id);
         self.dirty = true;
         self.progress.sent = self.progress.sent.saturating_add(1);
+        self.timers.mark_at = None;
+        self.marks.written();
         Some((id, entry))
+    }
+
+    /// Something that goes before this message had to be sealed anew, under a later key: whoever reads
+    /// that has deleted this one's.
+    fn is_passed(&self, id: MessageId) -> bool {
+        let Some(own) = self.outbox.sealed(id).and_then(header) else { return false };
+        let mut before = self.outbox.sealed_before(id).filter_map(header);
+        before.any(|it| is_overtaken(&own, (it.epoch, it.generation)))
     }
 
     /// What came of a message.
@@ -104,14 +119,28 @@ impl Conversation {
             // What this device knows to be stale is sealed anew at once.
             Err(Refusal::Stale) if self.is_stale(now, id) => self.outbox.again(id),
             Err(Refusal::Paced { retry_ms }) => self.send_later(now, id, retry_ms),
-            Err(Refusal::Stale | Refusal::Internal) | Ok(_) => self.send_later(now, id, 1_000),
+            Err(Refusal::Internal) => self.not_stored(now, id),
+            Err(Refusal::Stale) | Ok(_) => self.send_later(now, id, 1_000),
             Err(refusal) => self.refused(now, id, &refusal),
         }
         self.flush(now);
     }
 
+    /// The relay could not store it, as on a full disk. The person is told once till it can.
+    fn not_stored(&mut self, now: &mut Now<'_>, id: MessageId) {
+        self.send_later(now, id, 1_000);
+        if !core::mem::replace(&mut self.notes.unstored, true) {
+            let message = "the server can't store messages at the moment".to_owned();
+            let hint =
+                "What you write is kept and sent when it can. Its operator's trace says why.";
+            let (target, code, hint) = (self.target(), code::NOT_STORED, hint.to_owned());
+            now.shared.pen.event(Event::Waiting { target, code, message, hint });
+        }
+    }
+
     /// The log must show what the relay says is in it.
     fn acked(&mut self, now: &mut Now<'_>, id: MessageId, seq: Seq) {
+        self.notes.unstored = false;
         let is_news = self.outbox.find(id).is_some_and(|mine| self.is_news(now, mine));
         if self.outbox.ack(id, seq) && is_news {
             now.shared.pen.event(Event::Ack { id, seq });
@@ -149,7 +178,11 @@ impl Conversation {
         if self.outbox.refuse(&mut now.shared.pen, id) && is_news {
             let why = format!("the server refused the message: {refusal}");
             let hint = "Run 'openchat status', then send it again.";
-            self.fail_text(now, id, Failure::new(code::REFUSED, why, hint));
+            let failure = match refusal {
+                Refusal::Quota(quota) => Failure::no_room(*quota),
+                _ => Failure::new(code::REFUSED, why, hint),
+            };
+            self.fail_text(now, id, failure);
         }
     }
 
@@ -187,4 +220,18 @@ fn header(sealed: &Blob) -> Option<MessageHeader> {
 /// A later key of the same ratchet is in the log: readers have deleted this one.
 fn is_overtaken(header: &MessageHeader, (epoch, generation): crate::conversation::Logged) -> bool {
     header.epoch == epoch && header.generation < generation
+}
+
+#[cfg(test)]
+mod tests {
+    use openchat_wire::limits::MAX_FORWARD_SKIP;
+
+    use super::MAX_IN_FLIGHT;
+    use crate::timers::HEAL_MESSAGES;
+
+    #[test]
+    fn a_reader_skips_all_that_a_sender_says_in_one_epoch() {
+        let under_way = u64::try_from(MAX_IN_FLIGHT).unwrap();
+        assert!(HEAL_MESSAGES * 12 / 10 + under_way <= u64::from(MAX_FORWARD_SKIP));
+    }
 }

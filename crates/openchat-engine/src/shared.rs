@@ -15,6 +15,7 @@ use crate::{
     event::{AlarmCode, Trust},
     inbox::Inbox,
     output::Pen,
+    pins::{Met, Pins},
     prekeys::Prekeys,
     record::{Key, Local},
 };
@@ -68,6 +69,8 @@ pub(crate) enum Ask {
     Tail,
     /// Where the log ends now.
     TailReceipt,
+    /// Are you there? What I wait for has not come.
+    Alive,
     /// Take this message.
     Message(MessageId),
     /// Who is this?
@@ -98,6 +101,10 @@ pub(crate) struct Known {
 
 /// State beside the conversations.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, none of which makes a state"
+)]
 pub(crate) struct Shared {
     pub(crate) device: Device,
     pub(crate) me: Fingerprint,
@@ -106,6 +113,8 @@ pub(crate) struct Shared {
     pub(crate) asked: BTreeMap<u32, Asked>,
     /// The relay's heads have raised an alarm on this connection.
     pub(crate) head_doubted: bool,
+    /// Whether conversations tell soon how far they have read.
+    pub(crate) marks: bool,
     pub(crate) prekeys: Prekeys,
     pub(crate) inbox: Inbox,
     /// The log of this device's own letters.
@@ -118,7 +127,7 @@ pub(crate) struct Shared {
     last_id: u32,
     head: Option<Head>,
     certificates: BTreeMap<Fingerprint, Known>,
-    pins: BTreeMap<Name, Fingerprint>,
+    pub(crate) pins: Pins,
 }
 
 /// One call's surroundings.
@@ -142,6 +151,7 @@ impl Shared {
             pen: Pen::default(),
             asked: BTreeMap::new(),
             head_doubted: false,
+            marks: true,
             prekeys: Prekeys::default(),
             inbox: Inbox::default(),
             doings: Vec::new(),
@@ -150,7 +160,7 @@ impl Shared {
             last_id: 0,
             head: None,
             certificates,
-            pins: BTreeMap::new(),
+            pins: Pins::default(),
         }
     }
 
@@ -236,10 +246,7 @@ impl Shared {
     }
 
     pub(crate) fn trust(&self, name: &Name, key: &Fingerprint) -> Trust {
-        match self.pins.get(name) {
-            Some(pinned) if pinned != key => Trust::Changed,
-            _ => Trust::Certified,
-        }
+        self.pins.trust(name, key)
     }
 
     /// Restores what [`take_head`](Self::take_head) has stored.
@@ -258,11 +265,6 @@ impl Shared {
         Some(())
     }
 
-    /// Restores a name's first key.
-    pub(crate) fn load_pin(&mut self, name: Name, key: Fingerprint) {
-        self.pins.insert(name, key);
-    }
-
     /// The author of this device's commits.
     pub(crate) fn author(&self) -> Option<Author<'_>> {
         let head = self.head.as_ref()?;
@@ -271,21 +273,49 @@ impl Shared {
     }
 
     fn know(&mut self, certificate: &MemberCertificate) {
-        let (name, key) = (certificate.name().clone(), certificate.fingerprint());
-        if self.trust(&name, &key) == Trust::Changed {
-            let message = format!("the CA has certified a second key for {name}");
-            self.pen.alarm(None, AlarmCode::Uncertified, message, ASK_OPERATOR);
-        }
-        if !self.pins.contains_key(&name) {
-            self.pen.put(Key::pin(&name), &key);
-            self.pins.insert(name.clone(), key);
-        }
+        let (name, key) = (certificate.name(), certificate.fingerprint());
+        self.meet(name, key);
         self.certificates.insert(key, known(certificate));
+    }
+
+    /// The CA says that this is the name's key now.
+    pub(crate) fn meet(&mut self, name: &Name, key: Fingerprint) {
+        let met = self.pins.meet(name, key);
+        if met != Met::Known {
+            self.store_pin(name);
+        }
+        if let Met::Changed { verified } = met {
+            let message = format!("the CA has certified another key for {name}");
+            let held = if verified { "What you write to them is held until then. " } else { "" };
+            let hint = format!("{held}{}", deciding(name));
+            self.pen.alarm(None, AlarmCode::KeyChanged, message, &hint);
+        }
+    }
+
+    /// The person has compared keys, or does without.
+    pub(crate) fn accept(&mut self, name: &Name, verified: bool) -> bool {
+        let accepted = self.pins.accept(name, verified).is_some();
+        if accepted {
+            self.store_pin(name);
+            self.pen.must_last();
+        }
+        accepted
+    }
+
+    fn store_pin(&mut self, name: &Name) {
+        if let Some(pin) = self.pins.get(name) {
+            self.pen.put_bytes(Key::pin(name), pin.to_blob().0);
+        }
     }
 }
 
 fn known(certificate: &MemberCertificate) -> Known {
     Known { name: certificate.name().clone(), key: *certificate.public_key() }
+}
+
+/// What to do about a key that has changed.
+pub(crate) fn deciding(name: &Name) -> String {
+    format!("Compare: 'openchat verify {name}'. Trust anyway: 'openchat trust accept {name}'.")
 }
 
 /// What to do about a server that contradicts itself.

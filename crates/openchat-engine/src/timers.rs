@@ -9,7 +9,7 @@ use openchat_wire::UnixMillis;
 const HEAL_AFTER: Duration = Duration::from_hours(24);
 
 /// … or this many own messages, each ±20 %, so that members don't all commit at once.
-const HEAL_MESSAGES: u64 = 1_000;
+pub(crate) const HEAL_MESSAGES: u64 = 1_000;
 
 /// A member that hears no heartbeat for this long, and up to half as long again, sends one.
 const HEARTBEAT: Duration = Duration::from_mins(1);
@@ -34,6 +34,21 @@ const LOST_RACE: Duration = Duration::from_millis(20);
 /// loss after up to twice as long as before, and at most [`RETRY`].
 const LOST_ORDER: Duration = Duration::from_millis(40);
 
+/// Who has read something new says so after a quarter to all of this …
+const MARK_WAIT: Duration = Duration::from_secs(1);
+
+/// … or of this much for each member, if that is longer: they must not all speak at once.
+const MARK_WAIT_EACH: Duration = Duration::from_millis(100);
+
+/// It says so again no sooner than after this …
+const MARK_PAUSE: Duration = Duration::from_secs(2);
+
+/// … or this much for each member, so that a group hears at most four of them a second.
+const MARK_PAUSE_EACH: Duration = Duration::from_millis(250);
+
+/// No wait for a mark is longer: larger groups have none.
+const LONGEST_MARK: Duration = Duration::from_secs(16);
+
 /// A newcomer who was added claims its leaf after up to this long …
 const CLAIM_WAIT: Duration = Duration::from_secs(5);
 
@@ -56,6 +71,10 @@ const LONGEST_CLAIM: Duration = Duration::from_secs(10_000);
 /// Entries that others have and the relay does not show within this time are held back.
 pub(crate) const HELD_BACK: Duration = Duration::from_secs(15);
 
+/// The relay has shown after that that it is there: what it had to show before has this long to come
+/// behind its word, which may overtake.
+pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(4);
+
 /// The deadlines of one conversation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timers {
@@ -70,6 +89,10 @@ pub(crate) struct Timers {
     pub(crate) work_at: Option<UnixMillis>,
     /// When this device tells the group's name to somebody who has lost it.
     pub(crate) naming_at: Option<UnixMillis>,
+    /// When this device says how far it has read.
+    pub(crate) mark_at: Option<UnixMillis>,
+    /// When it may say so again.
+    next_mark: UnixMillis,
     /// Races lost in a row.
     losses: u32,
     /// Claims that have lost a race, in a row.
@@ -89,6 +112,8 @@ impl Default for Timers {
             claim_at: None,
             work_at: None,
             naming_at: None,
+            mark_at: None,
+            next_mark: UnixMillis(0),
             losses: 0,
             lost_claims: 0,
         }
@@ -98,8 +123,8 @@ impl Default for Timers {
 impl Timers {
     /// Draws the deadlines of a new connection.
     pub(crate) fn arm(&mut self, healed_at: UnixMillis, now: UnixMillis, rng: &mut dyn CryptoRng) {
-        let (losses, lost_claims) = (self.losses, self.lost_claims);
-        *self = Self { losses, lost_claims, ..Self::default() };
+        let Self { losses, lost_claims, mark_at, next_mark, .. } = *self;
+        *self = Self { mark_at, next_mark, losses, lost_claims, ..Self::default() };
         self.healed(healed_at.min(now), rng);
         self.beaten(now, rng);
     }
@@ -115,6 +140,8 @@ impl Timers {
         self.claim_at = self.claim_at.map(|at| at_most(at, LONGEST_CLAIM));
         self.work_at = self.work_at.map(|at| at_most(at, RETRY));
         self.naming_at = self.naming_at.map(|at| at_most(at, LONGEST_CLAIM));
+        self.mark_at = self.mark_at.map(|at| at_most(at, LONGEST_MARK));
+        self.next_mark = at_most(self.next_mark, LONGEST_MARK);
     }
 
     pub(crate) fn healed(&mut self, at: UnixMillis, rng: &mut dyn CryptoRng) {
@@ -130,6 +157,21 @@ impl Timers {
 
     pub(crate) fn beaten(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
         self.beat_at = now.after(between(HEARTBEAT, 1_000, 1_500, rng));
+    }
+
+    /// There is something to say about how far this device has read, in a group of so many.
+    pub(crate) fn mark(&mut self, members: u32, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        if self.mark_at.is_none() {
+            let longest = MARK_WAIT.max(MARK_WAIT_EACH.saturating_mul(members)).min(LONGEST_MARK);
+            let soon = now.after(between(longest, 250, 1_000, rng));
+            self.mark_at = Some(soon.max(self.next_mark));
+        }
+    }
+
+    /// It was said, to so many.
+    pub(crate) fn marked(&mut self, members: u32, now: UnixMillis) {
+        let pause = MARK_PAUSE.max(MARK_PAUSE_EACH.saturating_mul(members)).min(LONGEST_MARK);
+        (self.mark_at, self.next_mark) = (None, now.after(pause));
     }
 
     pub(crate) fn retry(&mut self, now: UnixMillis, at_least_ms: u32, rng: &mut dyn CryptoRng) {

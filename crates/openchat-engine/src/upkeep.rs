@@ -21,8 +21,15 @@ use crate::{
 const COUNT_EVERY: Duration = Duration::from_hours(1);
 const COUNT_SOON: Duration = Duration::from_secs(10);
 
-/// What the relay did not take is tried again after this long, then after twice as long.
+/// Prekeys that the relay did not take are tried again after this long, then after twice as long.
 const FIRST_RETRY: Duration = Duration::from_mins(1);
+
+/// What the relay could not tell of letters and groups is asked again after this long, then after
+/// twice as long: whoever was added waits for it …
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
+
+/// … and at most this long: a disk has room again without notice.
+const LONGEST_AGAIN: Duration = Duration::from_secs(16);
 
 /// A group that the relay speaks of and this device knows nothing of is looked into only after the
 /// inbox had this long to tell of it: a letter brings more.
@@ -33,7 +40,12 @@ const LETTERS_FIRST: Duration = Duration::from_secs(5);
 pub(crate) struct Upkeep {
     count_at: Option<UnixMillis>,
     retries: u32,
+    /// When what was refused is asked again: the letters …
     inbox_at: Option<UnixMillis>,
+    /// … or the groups.
+    groups_at: Option<UnixMillis>,
+    /// How often in a row one of them was refused.
+    refusals: u32,
     rumours_at: Option<UnixMillis>,
     rumours: Vec<GroupId>,
     has_prekeys: bool,
@@ -47,13 +59,14 @@ impl Upkeep {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
-        [self.count_at, self.inbox_at, self.rumours_at].into_iter().flatten().min()
+        [self.count_at, self.inbox_at, self.groups_at, self.rumours_at].into_iter().flatten().min()
     }
 
     pub(crate) fn draw_near(&mut self, now: UnixMillis) {
         let near = |at: Option<UnixMillis>| at.map(|at| at.min(now.after(COUNT_EVERY)));
         self.count_at = near(self.count_at);
         self.inbox_at = near(self.inbox_at);
+        self.groups_at = near(self.groups_at);
         self.rumours_at = self.rumours_at.map(|at| at.min(now.after(LETTERS_FIRST)));
     }
 
@@ -62,14 +75,34 @@ impl Upkeep {
         self.count_at = self.count_at.map(|at| at.min(now.after(COUNT_SOON)));
     }
 
+    /// Without its letter a group can only be joined anew, and what was said before stays unread.
+    fn await_letters(&mut self, now: UnixMillis) {
+        let is_to_wait = self.has_inbox && !self.rumours.is_empty();
+        self.rumours_at = is_to_wait.then(|| now.after(LETTERS_FIRST));
+    }
+
     fn later(&mut self, now: UnixMillis, refusal: Option<&Refusal>) -> UnixMillis {
-        let factor = 1_u32.checked_shl(self.retries).unwrap_or(u32::MAX);
+        let wait = doubled(FIRST_RETRY, self.retries);
         self.retries = self.retries.saturating_add(1);
-        let told = match refusal {
-            Some(Refusal::Paced { retry_ms }) => Duration::from_millis((*retry_ms).into()),
-            _ => Duration::ZERO,
-        };
-        now.after(FIRST_RETRY.saturating_mul(factor).max(told).min(COUNT_EVERY))
+        now.after(wait.max(told(refusal)).min(COUNT_EVERY))
+    }
+
+    fn again(&mut self, now: UnixMillis, refusal: Option<&Refusal>) -> UnixMillis {
+        let wait = doubled(FIRST_AGAIN, self.refusals).min(LONGEST_AGAIN);
+        self.refusals = self.refusals.saturating_add(1);
+        now.after(wait.max(told(refusal)).min(COUNT_EVERY))
+    }
+}
+
+fn doubled(first: Duration, times: u32) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX))
+}
+
+/// How long the relay asks to wait.
+fn told(refusal: Option<&Refusal>) -> Duration {
+    match refusal {
+        Some(Refusal::Paced { retry_ms }) => Duration::from_millis((*retry_ms).into()),
+        _ => Duration::ZERO,
     }
 }
 
@@ -100,6 +133,9 @@ impl Engine {
         if is_due(self.upkeep.inbox_at) {
             self.upkeep.inbox_at = None;
             self.tail_inbox();
+        }
+        if is_due(self.upkeep.groups_at) {
+            self.upkeep.groups_at = None;
             self.shared.ask(Asked::Groups, Request::Groups);
         }
         if is_due(self.upkeep.rumours_at) {
@@ -164,8 +200,11 @@ impl Engine {
 
     pub(crate) fn inbox_answered(&mut self, answer: &Result<Answer, Refusal>, now: UnixMillis) {
         match answer {
-            Ok(_) => self.upkeep.has_inbox = true,
-            Err(refusal) => self.upkeep.inbox_at = Some(self.upkeep.later(now, Some(refusal))),
+            Ok(_) => {
+                (self.upkeep.has_inbox, self.upkeep.refusals) = (true, 0);
+                self.upkeep.await_letters(now);
+            }
+            Err(refusal) => self.upkeep.inbox_at = Some(self.upkeep.again(now, Some(refusal))),
         }
     }
 
@@ -174,16 +213,13 @@ impl Engine {
     pub(crate) fn groups_answered(&mut self, answer: Result<Answer, Refusal>, now: UnixMillis) {
         match answer {
             Ok(Answer::Groups(groups)) => {
-                self.upkeep.has_groups = true;
+                (self.upkeep.has_groups, self.upkeep.refusals) = (true, 0);
                 let unknown = groups.into_iter().filter(|group| !self.knows(group));
                 self.upkeep.rumours = unknown.take(MAX_GROUPS).collect();
-                if !self.upkeep.rumours.is_empty() {
-                    self.upkeep.rumours_at = Some(now.after(LETTERS_FIRST));
-                }
+                self.upkeep.await_letters(now);
             }
             other => {
-                let at = self.upkeep.later(now, other.as_ref().err());
-                self.upkeep.inbox_at = Some(at);
+                self.upkeep.groups_at = Some(self.upkeep.again(now, other.as_ref().err()));
             }
         }
     }

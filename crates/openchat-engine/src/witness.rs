@@ -6,19 +6,62 @@ use openchat_pki::verify_receipt;
 use openchat_roster::Seen;
 use openchat_wire::{
     Blob, Fingerprint, Name, Seq, UnixMillis,
-    relay::{Receipt, SignedReceipt},
+    limits::IDLE_TIMEOUT,
+    relay::{Receipt, Request, SignedReceipt},
 };
 
 use crate::{
     conversation::{Conversation, Stage},
     event::AlarmCode,
     history::Memory,
-    shared::{ASK_OPERATOR, Now},
-    timers::HELD_BACK,
+    shared::{ASK_OPERATOR, Ask, Now},
+    timers::{HELD_BACK, LAST_CHANCE},
 };
 
 /// How often a log is read again that ends before a commit that a letter speaks of.
 const MAX_REREADS: u32 = 4;
+
+/// The nearest place that somebody has seen and this device has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expected {
+    seq: Seq,
+    patience: Patience,
+}
+
+/// How long an entry may take. A connection that is held up for long is no lie of the relay, so it is
+/// asked for a sign of life before it is accused of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Until then it may come.
+    First(UnixMillis),
+    /// It has not, and the relay was asked whether it is there. If all is held up until then, the
+    /// connection is given up; if it is not, the relay has kept the answer back too.
+    Asked(UnixMillis),
+    /// The relay has answered: until then it may come behind the answer.
+    Last(UnixMillis),
+}
+
+impl Expected {
+    fn new(seq: Seq, now: UnixMillis) -> Self {
+        Self { seq, patience: Patience::First(now.after(HELD_BACK)) }
+    }
+
+    pub(crate) const fn deadline(self) -> UnixMillis {
+        match self.patience {
+            Patience::First(until) | Patience::Asked(until) | Patience::Last(until) => until,
+        }
+    }
+
+    /// A clock that was set back puts nothing off.
+    pub(crate) fn draw_near(self, now: UnixMillis) -> Self {
+        let patience = match self.patience {
+            Patience::First(until) => Patience::First(until.min(now.after(HELD_BACK))),
+            Patience::Asked(until) => Patience::Asked(until.min(now.after(IDLE_TIMEOUT))),
+            Patience::Last(until) => Patience::Last(until.min(now.after(LAST_CHANCE))),
+        };
+        Self { patience, ..self }
+    }
+}
 
 impl Conversation {
     /// K3: somebody has told this device of a commit that the relay does not show at its place: of
@@ -50,6 +93,8 @@ impl Conversation {
         let ahead = read.is_none_or(|read| opened.seen.seq > read.seq);
         if ahead || self.contradicts(&opened.seen) {
             self.accuse(now, opened.author);
+        } else {
+            self.read_by(now, opened.author, opened.seen);
         }
     }
 
@@ -70,8 +115,11 @@ impl Conversation {
         if !(quiet && group.seen().is_some_and(|read| beat.seen.seq < read.seq)) {
             self.timers.beaten(now.time, now.rng);
         }
-        if self.contradicts(&beat.seen) {
+        let another_epoch = self.contradicts_epoch(beat.seen.seq, beat.epoch, &beat.interim);
+        if another_epoch || self.contradicts(&beat.seen) {
             self.accuse(now, beat.author);
+        } else {
+            self.read_by(now, beat.author, beat.seen);
         }
         self.expect(now, beat.seen.seq);
     }
@@ -96,7 +144,9 @@ impl Conversation {
     /// The relay's claim about what was read here must be the same; what it claims beyond must
     /// come. Halts otherwise.
     pub(crate) fn agrees(&mut self, now: &mut Now<'_>, receipt: &Receipt) -> bool {
-        if self.contradicts(&Seen { seq: receipt.seq, log_hash: receipt.log_hash }) {
+        let another_epoch = self.contradicts_epoch(receipt.seq, receipt.epoch, &receipt.interim);
+        if another_epoch || self.contradicts(&Seen { seq: receipt.seq, log_hash: receipt.log_hash })
+        {
             let message = "the relay signs another history of the log than it has shown here";
             self.halt(now, AlarmCode::ReceiptMismatch, message, ASK_OPERATOR);
             return false;
@@ -139,14 +189,14 @@ impl Conversation {
         let read = self.group.as_ref().and_then(Group::seen).map(|seen| seen.seq);
         if read.is_none_or(|read| read < seq) {
             // The nearest place counts: a farther one may be somebody's invention.
-            let (nearest, until) = self.expected.unwrap_or((seq, now.time.after(HELD_BACK)));
-            self.expected = Some((nearest.min(seq), until));
+            let expected = self.expected.unwrap_or(Expected::new(seq, now.time));
+            self.expected = Some(Expected { seq: expected.seq.min(seq), ..expected });
         }
     }
 
     /// On a new connection the relay has its time again to show what was expected.
     pub(crate) fn expect_anew(&mut self, now: UnixMillis) {
-        self.expected = self.expected.map(|(seq, _)| (seq, now.after(HELD_BACK)));
+        self.expected = self.expected.map(|expected| Expected::new(expected.seq, now));
     }
 
     /// The log has come this far. While it comes at all, nothing is held back.
@@ -154,21 +204,43 @@ impl Conversation {
         self.read_at = now.time;
         self.expected = self
             .expected
-            .filter(|(expected, _)| *expected > seq)
-            .map(|(expected, _)| (expected, now.time.after(HELD_BACK)));
+            .filter(|expected| expected.seq > seq)
+            .map(|expected| Expected::new(expected.seq, now.time));
     }
 
     pub(crate) fn check_expected(&mut self, now: &mut Now<'_>) {
-        if self.expected.is_some_and(|(_, until)| until <= now.time) {
+        let Some(expected) = self.expected.filter(|it| it.deadline() <= now.time) else { return };
+        if matches!(expected.patience, Patience::First(_)) {
+            // All may be held up on its way, and then so is the answer.
+            let patience = Patience::Asked(now.time.after(IDLE_TIMEOUT));
+            self.expected = Some(Expected { patience, ..expected });
+            self.ask(now.shared, Ask::Alive, Request::Ping);
+        } else if now.time > expected.deadline().after(HELD_BACK) {
+            // Ticks are on time: the clock was set, or the device has slept.
+            self.relay_speaks(now.time, expected);
+        } else {
             self.expected = None;
             let message = "the log has entries that the relay does not show to this device";
             self.alarm(now, AlarmCode::HeldBack, message, ASK_OPERATOR);
         }
     }
 
+    /// The relay has answered, and what was expected has not come before.
+    pub(crate) fn relay_is_there(&mut self, now: &Now<'_>) {
+        if let Some(expected) = self.expected.filter(|it| matches!(it.patience, Patience::Asked(_)))
+        {
+            self.relay_speaks(now.time, expected);
+        }
+    }
+
+    fn relay_speaks(&mut self, now: UnixMillis, expected: Expected) {
+        let patience = Patience::Last(now.after(LAST_CHANCE));
+        self.expected = Some(Expected { patience, ..expected });
+    }
+
     /// Whether a claim about a place can't be true of the log as it was read here. Places beyond
     /// what was read, and before what is remembered, contradict nothing.
-    fn contradicts(&self, claim: &Seen) -> bool {
+    pub(crate) fn contradicts(&self, claim: &Seen) -> bool {
         let Some(read) = self.group.as_ref().and_then(Group::seen) else { return false };
         if claim.seq >= read.seq {
             return claim.seq == read.seq && claim.log_hash != read.log_hash;

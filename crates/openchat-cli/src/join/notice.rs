@@ -1,6 +1,6 @@
 //! News beside the messages, in words for people.
 
-use crate::{fault::Hints, standing, target::quoted, text};
+use crate::{fault::Hints, standing, target::quoted, text, verify};
 use openchat_client::{
     Report,
     engine::{Event, MemberChange, MemberView, Role},
@@ -33,6 +33,9 @@ impl Teller {
             Report::Offline { cause, .. } => {
                 (Level::News, format!("not connected: {cause}; trying again"))
             }
+            Report::Contact(contact) => {
+                (Level::Warning, verify::said(contact).trim_end().to_owned())
+            }
             Report::Standing(summary) => (Level::Warning, standing::said(summary)),
             Report::Event(event) => self.event(event)?,
         };
@@ -41,7 +44,11 @@ impl Teller {
 
     fn event(&self, event: &Event) -> Option<(Level, String)> {
         Some(match event {
-            Event::Message(_) | Event::Ack { .. } | Event::Done { .. } => return None,
+            Event::Message(_)
+            | Event::Ack { .. }
+            | Event::Delivered { .. }
+            | Event::Presence { .. }
+            | Event::Done { .. } => return None,
             Event::Ready { target, epoch, members } => {
                 (Level::News, format!("{target}: epoch {epoch}, {}", listed(members)))
             }
@@ -68,6 +75,9 @@ impl Teller {
             Event::Unreadable { target, seq, cause, hint } => {
                 let what = format!("{target}: entry {seq} can't be read: {cause}\nnext: {hint}");
                 (Level::Warning, what)
+            }
+            Event::Dropped { target, count, first, last } => {
+                (Level::Warning, format!("{target}: {}", dropped(*count, first.0, last.0)))
             }
             Event::Failed { message, hint, .. } => {
                 (Level::Warning, format!("error: {message}\nnext: {hint}"))
@@ -111,6 +121,16 @@ impl Teller {
             format!("/{slash} {target}")
         } else {
             self.hints.command(&format!("{args} {}", quoted(target)))
+        }
+    }
+}
+
+/// What the server keeps no more, by its places in the log.
+fn dropped(count: u64, first: u64, last: u64) -> String {
+    match count {
+        1 => format!("1 message (entry {first}) is no longer kept by the server"),
+        _ => {
+            format!("{count} messages (entries {first} to {last}) are no longer kept by the server")
         }
     }
 }
@@ -188,6 +208,9 @@ pub(crate) fn member(member: &MemberView) -> String {
     if !member.claimed {
         words.push("unclaimed");
     }
+    if member.online && !member.me {
+        words.push("online");
+    }
     format!("{} ({})", member.name, words.join(", "))
 }
 
@@ -216,6 +239,7 @@ mod tests {
             trust: trust::of_word("certified").unwrap(),
             role,
             claimed,
+            online: who == "bob",
         };
         let members = vec![
             member("alice", true, Role::Admin, true),
@@ -225,7 +249,7 @@ mod tests {
         let target = "#general".to_owned();
         assert_eq!(
             said(Event::Ready { target, epoch: Epoch(2), members }).1,
-            "#general: epoch 2, alice (me, admin), bob (certified), carol (certified, unclaimed)"
+            "#general: epoch 2, alice (me, admin), bob (certified, online), carol (certified, unclaimed)"
         );
     }
 
@@ -244,6 +268,20 @@ mod tests {
         ] {
             assert_eq!(changed(&bob, change, by, 2), words);
         }
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_is_counted() {
+        let (target, first, last) = ("#general".to_owned(), Seq(4), Seq(9));
+        let event = |count| Event::Dropped { target: target.clone(), count, first, last };
+        assert_eq!(
+            said(event(3)).1,
+            "#general: 3 messages (entries 4 to 9) are no longer kept by the server"
+        );
+        assert_eq!(
+            said(event(1)).1,
+            "#general: 1 message (entry 4) is no longer kept by the server"
+        );
     }
 
     #[test]

@@ -105,6 +105,9 @@ impl Screen {
             | Event::Member { target, .. }
             | Event::Rules { target, .. }
             | Event::Waiting { target, .. }
+            | Event::Delivered { target, .. }
+            | Event::Presence { target, .. }
+            | Event::Dropped { target, .. }
             | Event::Unreadable { target, .. } => self.shows(target),
             Event::Message(message) => self.shows(&message.target),
             Event::Ack { .. }

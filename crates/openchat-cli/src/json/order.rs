@@ -6,7 +6,7 @@ use crate::{
     target,
     wish::{What, Wish, word},
 };
-use openchat_client::engine::{Bring, GroupKind, Target};
+use openchat_client::engine::{Bring, Grounds, GroupKind, SafetyNumberError, Target};
 use openchat_wire::Name;
 use serde_json::{Map, Value};
 
@@ -66,7 +66,7 @@ fn ordered(fields: &Map<String, Value>) -> Result<Ordered, String> {
 }
 
 const UNKNOWN: &str = "\"type\" is not one of: send, new, join, decline, leave, rejoin, invite, \
-                       add, kick, role, policy, names";
+                       add, kick, role, policy, names, verify, trust";
 
 fn what(kind: &str, fields: &Map<String, Value>) -> Result<What, String> {
     Ok(match kind {
@@ -82,6 +82,8 @@ fn what(kind: &str, fields: &Map<String, Value>) -> Result<What, String> {
             let role = word::<RoleWord>(string(fields, "role")?)?;
             What::Role(person(string(fields, "who")?)?, role.into())
         }
+        "verify" => verify(fields)?,
+        "trust" => What::Trust(person(string(fields, "who")?)?, Grounds::Accepted),
         "policy" => policy(fields)?,
         "new" => new(fields)?,
         _ => return Err(UNKNOWN.to_owned()),
@@ -98,6 +100,14 @@ fn new(fields: &Map<String, Value>) -> Result<What, String> {
         (false, true) => Ok(What::New { name, kind, people: add, how: Bring::Add }),
         (false, false) => Err("either \"invite\" or \"add\"; the others afterwards".to_owned()),
     }
+}
+
+/// Without a number it is shown.
+fn verify(fields: &Map<String, Value>) -> Result<What, String> {
+    let who = person(string(fields, "who")?)?;
+    let Some(number) = optional(fields, "number")? else { return Ok(What::Compare(who)) };
+    let number = number.parse().map_err(|error: SafetyNumberError| format!("\"number\": {error}"));
+    Ok(What::Trust(who, Grounds::Compared(number?)))
 }
 
 fn policy(fields: &Map<String, Value>) -> Result<What, String> {

@@ -4,7 +4,7 @@ use super::{Error, Object, Reference, line};
 use crate::{standing, text};
 use openchat_client::{
     Report,
-    engine::{Event, MemberView, Rules, StoredMessage, Summary},
+    engine::{self, Event, MemberView, Rules, StoredMessage, Summary},
     trust,
 };
 use openchat_wire::{MessageId, Name};
@@ -42,9 +42,33 @@ pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
     match report {
         Report::Event(event) => self::event(event, reference),
         Report::Standing(summary) => conversation(summary, None),
+        Report::Contact(contact) => self::contact(contact, reference),
         Report::Online => connection("online", None),
         Report::Offline { cause, .. } => connection("offline", Some(cause.to_string())),
     }
+}
+
+/// Somebody whom this device has met, and what is to be compared.
+pub(crate) fn contact(contact: &engine::Contact, reference: Option<Reference>) -> String {
+    #[derive(Serialize)]
+    struct Contact<'a> {
+        name: &'a str,
+        trust: &'a str,
+        fingerprint: String,
+        number: String,
+        qr: &'a str,
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<Reference>,
+    }
+    let object = Contact {
+        name: contact.name.as_str(),
+        trust: trust::word(contact.trust),
+        fingerprint: contact.key.to_string(),
+        number: contact.number.to_string(),
+        qr: &contact.text,
+        reference,
+    };
+    line(&Object::of("contact", object))
 }
 
 fn connection(state: &str, message: Option<String>) -> String {
@@ -66,6 +90,10 @@ pub(crate) fn event(event: &Event, reference: Option<Reference>) -> String {
         Event::Member { target, name, change, by, epoch, count } => {
             member(target, name.as_str(), change.as_str(), by.as_ref(), epoch.0, *count)
         }
+        Event::Delivered { target, id, seq, by, count, of } => {
+            delivered(target, &id.to_string(), seq.0, by, (*count, *of))
+        }
+        Event::Presence { target, online, offline } => presence(target, online, offline),
         Event::Rules { target, rules, by } => policy(target, *rules, by.as_str()),
         Event::Invited { target, by, members } => invited(target, by.as_ref(), members),
         Event::Gone { target, change, by } => gone(target, change.as_str(), by.as_ref()),
@@ -76,6 +104,7 @@ pub(crate) fn event(event: &Event, reference: Option<Reference>) -> String {
             warning("alarm", target.as_deref(), code.as_str(), message, hint)
         }
         Event::Unreadable { target, seq, cause, hint } => unreadable(target, seq.0, cause, hint),
+        Event::Dropped { target, count, first, last } => dropped(target, *count, first.0, last.0),
         Event::Done { target, .. } => done(target, reference),
         Event::Failed { code, message, hint, .. } => {
             line(&Error::about(code, message, hint, reference))
@@ -91,6 +120,8 @@ struct Member<'a> {
     trust: &'a str,
     role: &'a str,
     claimed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    online: bool,
 }
 
 impl<'a> Member<'a> {
@@ -101,6 +132,7 @@ impl<'a> Member<'a> {
             trust: trust::word(view.trust),
             role: standing::role(view.role),
             claimed: view.claimed,
+            online: view.online && !view.me,
         }
     }
 }
@@ -229,6 +261,33 @@ pub(crate) fn ack(id: &str, seq: u64, reference: Option<Reference>) -> String {
     line(&Object::of("ack", Ack { reference, id, seq }))
 }
 
+/// Somebody's device has a message.
+fn delivered(target: &str, id: &str, seq: u64, by: &Name, (count, of): (u32, u32)) -> String {
+    #[derive(Serialize)]
+    struct Delivered<'a> {
+        target: &'a str,
+        id: &'a str,
+        seq: u64,
+        by: &'a str,
+        count: u32,
+        of: u32,
+    }
+    line(&Object::of("delivered", Delivered { target, id, seq, by: by.as_str(), count, of }))
+}
+
+/// Who has come and who has gone, as the server says.
+fn presence(target: &str, online: &[Name], offline: &[Name]) -> String {
+    #[derive(Serialize)]
+    struct Presence<'a> {
+        target: &'a str,
+        online: Vec<&'a str>,
+        offline: Vec<&'a str>,
+    }
+    let online = online.iter().map(Name::as_str).collect();
+    let offline = offline.iter().map(Name::as_str).collect();
+    line(&Object::of("presence", Presence { target, online, offline }))
+}
+
 fn member(
     target: &str,
     who: &str,
@@ -249,6 +308,17 @@ fn member(
     }
     let by = by.map(Name::as_str);
     line(&Object::of("member", Member { target, who, change, by, epoch, count }))
+}
+
+fn dropped(target: &str, count: u64, first: u64, last: u64) -> String {
+    #[derive(Serialize)]
+    struct Dropped<'a> {
+        target: &'a str,
+        count: u64,
+        first: u64,
+        last: u64,
+    }
+    line(&Object::of("dropped", Dropped { target, count, first, last }))
 }
 
 fn warning(kind: &str, target: Option<&str>, code: &str, message: &str, hint: &str) -> String {
@@ -318,6 +388,25 @@ mod tests {
     }
 
     #[test]
+    fn marks_and_presence_name_people() {
+        let (target, bob) = ("#ops".to_owned(), "bob".parse::<Name>().unwrap());
+        let (id, seq, by) = (MessageId([1; 16]), Seq(9), bob.clone());
+        let mark = Event::Delivered { target: target.clone(), id, seq, by, count: 1, of: 2 };
+        assert_eq!(
+            report(&Report::Event(mark), None),
+            "{\"v\":1,\"type\":\"delivered\",\"target\":\"#ops\",\
+             \"id\":\"01010101010101010101010101010101\",\"seq\":9,\"by\":\"bob\",\
+             \"count\":1,\"of\":2}\n"
+        );
+        let presence = Event::Presence { target, online: vec![bob], offline: Vec::new() };
+        assert_eq!(
+            report(&Report::Event(presence), None),
+            "{\"v\":1,\"type\":\"presence\",\"target\":\"#ops\",\"online\":[\"bob\"],\
+             \"offline\":[]}\n"
+        );
+    }
+
+    #[test]
     fn ready_lists_the_members() {
         let members = vec![MemberView {
             name: "bob".parse().unwrap(),
@@ -325,6 +414,7 @@ mod tests {
             trust: trust::of_word("verified").unwrap(),
             role: openchat_client::engine::Role::Admin,
             claimed: false,
+            online: true,
         }];
         let ready = Event::Ready { target: "#general".to_owned(), epoch: Epoch(3), members };
         assert_eq!(

@@ -7,7 +7,7 @@ use crate::{
     text::safe,
 };
 use clap::ValueEnum;
-use openchat_client::engine::{Bring, GroupKind};
+use openchat_client::engine::{Bring, Grounds, GroupKind, SafetyNumberError};
 use openchat_wire::Name;
 
 /// A line that begins with `/`, understood.
@@ -26,13 +26,15 @@ pub(crate) const HELP: &str = "\
 /role WHO admin|member /policy join anyone|admitted   /policy invite members|admins
 /join TARGET           open #GROUP or @PERSON, accept an invitation; /decline TARGET
 /new NAME [WHO…]       begin a closed group and invite these people
+/verify WHO            the number to compare   /verify WHO NUMBER   record that it is the same
+/trust WHO             accept a key that has changed, without comparing
 /rejoin                come back with new keys, after this device lost its own
 /help                  this                     /quit       wait for what is queued, and end
 //text                 send /text               Ctrl-R      show again what you have typed
 ";
 
 /// Every command, with how it is typed.
-const COMMANDS: [(&str, &str); 14] = [
+const COMMANDS: [(&str, &str); 16] = [
     ("add", "/add WHO…"),
     ("decline", "/decline TARGET"),
     ("help", "/help"),
@@ -46,6 +48,8 @@ const COMMANDS: [(&str, &str); 14] = [
     ("quit", "/quit"),
     ("rejoin", "/rejoin"),
     ("role", "/role WHO admin|member"),
+    ("trust", "/trust WHO"),
+    ("verify", "/verify WHO [NUMBER]"),
     ("", "/help"),
 ];
 
@@ -79,6 +83,13 @@ fn wish(command: &str, words: &[&str]) -> Result<Wish, String> {
         ("add", [_, ..]) => here(What::Add(people(words)?)),
         ("kick", [who]) => here(What::Kick(person(who)?)),
         ("role", [who, role]) => here(What::Role(person(who)?, word::<RoleWord>(role)?.into())),
+        ("trust", [who]) => here(What::Trust(person(who)?, Grounds::Accepted)),
+        ("verify", [who]) => here(What::Compare(person(who)?)),
+        ("verify", [who, number @ ..]) => {
+            let number =
+                number.concat().parse().map_err(|error: SafetyNumberError| error.to_string())?;
+            here(What::Trust(person(who)?, Grounds::Compared(number)))
+        }
         ("policy", [_, ..]) => here(policy(words)?),
         ("new", [name, who @ ..]) => {
             let name = target::group_name(name).map_err(|error| error.to_string())?;
@@ -187,6 +198,21 @@ mod tests {
         assert_eq!(meant("leave #ops").target.unwrap().to_string(), "#ops");
         assert_eq!(slash("quit").unwrap(), Slash::Quit);
         assert_eq!(slash("help ").unwrap(), Slash::Help);
+    }
+
+    #[test]
+    fn a_number_is_written_as_it_is_shown() {
+        let groups = "12345 ".repeat(12);
+        let what = meant(&format!("verify bob {groups}")).what;
+        let number = groups.parse().unwrap();
+        assert_eq!(what, What::Trust("bob".parse().unwrap(), Grounds::Compared(number)));
+        assert_eq!(meant("verify bob").what, What::Compare("bob".parse().unwrap()));
+        assert_eq!(
+            meant("trust @bob").what,
+            What::Trust("bob".parse().unwrap(), Grounds::Accepted)
+        );
+        let (message, hint) = slash("verify bob 12345").unwrap_err();
+        assert!(message.contains("60 digits") && hint == "/verify WHO [NUMBER]", "{message}");
     }
 
     #[test]

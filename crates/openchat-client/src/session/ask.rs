@@ -1,8 +1,8 @@
 //! What a front end asks of the session, and what is not answered yet.
 
 use super::Report;
-use openchat_engine::{Event, Inviting, Joining, Order, Target};
-use openchat_wire::MessageId;
+use openchat_engine::{Event, Grounds, Inviting, Joining, Order, Target};
+use openchat_wire::{MessageId, Name};
 use std::collections::BTreeSet;
 
 /// What a front end asks of the session. `order` is chosen by the front end and returned in the one
@@ -43,6 +43,22 @@ pub enum Ask {
         /// Who may invite and add.
         invite: Option<Inviting>,
     },
+    /// Trust somebody's key. It needs no connection.
+    Trust {
+        /// Names this.
+        order: u64,
+        /// Whose.
+        who: Name,
+        /// Why.
+        on: Grounds,
+    },
+    /// Tell what can be compared with somebody: [`Report::Contact`] comes before the answer.
+    Compare {
+        /// Names this.
+        order: u64,
+        /// With whom.
+        who: Name,
+    },
     /// Tell how a conversation stands: [`Report::Standing`] comes before the answer.
     Describe {
         /// Names this.
@@ -72,6 +88,8 @@ impl Unanswered {
             Ask::Open { order, .. }
             | Ask::Do { order, .. }
             | Ask::Policy { order, .. }
+            | Ask::Trust { order, .. }
+            | Ask::Compare { order, .. }
             | Ask::Describe { order, .. } => {
                 self.orders.insert(*order);
             }

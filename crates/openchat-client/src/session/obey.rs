@@ -5,7 +5,7 @@ use openchat_engine::{
     Command, ConversationKind, Event, Input, Inviting, Joining, Order, Rules, Standing, Summary,
     Target,
 };
-use openchat_wire::MessageId;
+use openchat_wire::{MessageId, Name};
 
 /// The open group of all: its name is never taken for another's.
 const EVERYBODYS: &str = "general";
@@ -41,6 +41,7 @@ impl Session {
             Ask::Policy { target, .. } | Ask::Describe { target, .. } => {
                 !self.engine.knows_target(target)
             }
+            Ask::Trust { .. } | Ask::Compare { .. } => false,
         };
         if is_unknown && !self.knows_all() {
             self.held.push(ask);
@@ -80,6 +81,8 @@ impl Session {
             Ask::Policy { order, target, join, invite } => {
                 self.set_policy(order, target, join, invite);
             }
+            Ask::Trust { order, who, on } => self.command(Command::Trust { order, who, on }),
+            Ask::Compare { order, who } => self.compare(order, &who),
             Ask::Describe { order, target } => match self.engine.conversation(&target) {
                 Some(summary) => {
                     let called = summary.target.to_string();
@@ -89,6 +92,23 @@ impl Session {
                 None => self.fail(Some(order), None, &target),
             },
         }
+    }
+
+    fn compare(&mut self, order: u64, who: &Name) {
+        let target = Target::Person(who.clone()).to_string();
+        let Some(contact) = self.engine.contact(who) else {
+            let event = Event::Failed {
+                order: Some(order),
+                id: None,
+                target: Some(target),
+                code: "no-such-person",
+                message: format!("this device has met nobody called {who}"),
+                hint: format!("Write to them first: openchat join @{who}"),
+            };
+            return self.reports.push(Report::Event(event));
+        };
+        self.reports.push(Report::Contact(contact));
+        self.reports.push(Report::Event(Event::Done { order, target }));
     }
 
     fn set_policy(

@@ -5,13 +5,15 @@ use crate::{
     device,
     vault::{Identity, Vault},
 };
-use openchat_engine::{Engine, Snapshot, Summary, Target};
+use openchat_engine::{Contact, Engine, Snapshot, Summary, Target};
 
 /// What is stored of the conversations.
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// The conversations and invitations.
     pub conversations: Vec<StoredConversation>,
+    /// Whom this device has met.
+    pub contacts: Vec<Contact>,
     /// Messages that are not acknowledged yet.
     pub queued: usize,
 }
@@ -45,7 +47,8 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
         summary,
     };
     let conversations = engine.conversations().map(conversation).collect();
-    Ok(Stored { conversations, queued: engine.queued() })
+    let contacts = engine.contacts().collect();
+    Ok(Stored { conversations, contacts, queued: engine.queued() })
 }
 
 pub(super) fn load(vault: &Vault, identity: &Identity) -> Result<Engine, SessionError> {

@@ -29,6 +29,17 @@ impl World {
         self.input(who, Input::Command(Command::Send { target, id, text }));
     }
 
+    /// From here on nobody says what it has read, but in messages and now and then.
+    pub(crate) fn hush(&mut self) {
+        self.tells_delivered = false;
+        for person in &mut self.people {
+            person.tells_delivered = false;
+            if let Some(engine) = &mut person.engine {
+                engine.tell_delivered(false);
+            }
+        }
+    }
+
     /// Takes part somewhere.
     pub(crate) fn open(&mut self, who: Who, target: &str) {
         let target = target.parse().unwrap();

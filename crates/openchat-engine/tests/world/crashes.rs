@@ -152,7 +152,10 @@ fn troubles(death: Option<(usize, Death)>) -> (World, usize) {
         if round == 2 {
             let entry = faulty_join(&mut world, mallory, Fault::PathKey);
             let log = world.general();
-            world.append(mallory, &Request::Append { log, entry, letters: Vec::new() });
+            world.append(
+                mallory,
+                &Request::Append { log, entry, letters: Vec::new(), follows: false },
+            );
         }
         world.say(all[0], &format!("alice {round}"));
         let (text, id) = (format!("bob {round}"), MessageId([round; 16]));

@@ -29,7 +29,7 @@ fn after_a_strangers_garbage_a_group_of_fifty_talks_again_within_seconds() {
     let mallory = world.enroll("mallory");
     let entry = faulty_join(&mut world, mallory, Fault::PathKey);
     let log = world.general();
-    world.append(mallory, &Request::Append { log, entry, letters: Vec::new() });
+    world.append(mallory, &Request::Append { log, entry, letters: Vec::new(), follows: false });
     world.forget_events();
     for who in &all {
         world.say(*who, &format!("{who:?} goes on"));

@@ -237,7 +237,7 @@ fn nothing_is_sealed_for_a_key_that_has_taken_the_place_of_a_known_one() {
     world.run(MINUTE);
     let failed = |event: &Event| matches!(event, Event::Failed { code: "changed", .. });
     assert!(world.person(ALICE).events.iter().any(failed), "{:?}", world.person(ALICE).events);
-    assert_eq!(world.alarms(ALICE), [AlarmCode::Uncertified]);
+    assert_eq!(world.alarms(ALICE), [AlarmCode::KeyChanged]);
     assert_eq!(world.person(BOB).texts(), ["to bob"]);
 }
 

@@ -3,9 +3,9 @@
 use crate::world::Who;
 use openchat_crypto::IdentityKey;
 use openchat_pki::{sign_receipt, verify_receipt};
-use openchat_roster::log_hash_next;
+use openchat_roster::{LogEntry, log_hash_next, log_hash_over};
 use openchat_wire::{
-    Blob, Digest, Fingerprint, GroupId, Seq,
+    Blob, Digest, Epoch, Fingerprint, GroupId, Seq,
     relay::{Answer, Receipt, Refusal, Request, SignedReceipt, ToClient},
 };
 use std::collections::BTreeMap;
@@ -18,6 +18,11 @@ pub(crate) trait Lies {
     /// An answer without asking the relay.
     fn instead(&mut self, _from: Who, _request: &Request) -> Option<Said> {
         None
+    }
+
+    /// Whether nothing is said to a request.
+    fn is_silent(&mut self, _from: Who, _request: &Request) -> bool {
+        false
     }
 
     /// What is told in place of the relay's answer.
@@ -73,7 +78,13 @@ pub(crate) struct Fork {
     key: IdentityKey,
     /// What each victim was shown last.
     tails: BTreeMap<Who, (Seq, Digest)>,
+    /// The epoch that each victim is told of from its first false commit on.
+    epochs: BTreeMap<Who, (Epoch, Digest)>,
+    /// The epoch when the lie began.
+    first: (Epoch, Digest),
     edit: Edit,
+    /// What hash it tells of an entry whose body it does not show.
+    pub(crate) dropped: fn(Digest) -> Digest,
     /// Certificates that it gives in place of the true ones.
     pub(crate) certificates: BTreeMap<Fingerprint, Vec<u8>>,
 }
@@ -82,12 +93,26 @@ impl Fork {
     /// Lies to these from here on: `tail` is the log's end as everybody has seen it.
     pub(crate) fn new(tail: &Receipt, key: IdentityKey, victims: &[Who], edit: Edit) -> Self {
         let tails = victims.iter().map(|who| (*who, (tail.seq, tail.log_hash))).collect();
-        Self { log: tail.group, key, tails, edit, certificates: BTreeMap::new() }
+        Self {
+            log: tail.group,
+            key,
+            tails,
+            epochs: BTreeMap::new(),
+            first: (tail.epoch, tail.interim),
+            edit,
+            dropped: |hash| hash,
+            certificates: BTreeMap::new(),
+        }
     }
 
     fn show(&mut self, to: Who, seq: Seq, entry: Vec<u8>) -> Vec<ToClient> {
         let mut frames = Vec::new();
-        for (seq, entry) in (self.edit)(to, seq, entry) {
+        let is_commit = matches!(LogEntry::decode(&entry), Ok(LogEntry::Commit(_)));
+        let shown = (self.edit)(to, seq, entry.clone());
+        if is_commit && !shown.iter().any(|(_, shown)| *shown == entry) {
+            self.epochs.entry(to).or_insert(self.first);
+        }
+        for (seq, entry) in shown {
             let tail = self.tails.get_mut(&to).unwrap();
             *tail = (seq, log_hash_next(&tail.1, seq, &entry));
             frames.push(ToClient::Entry { log: self.log, seq, entry: Blob(entry) });
@@ -98,7 +123,10 @@ impl Fork {
     fn receipt(&self, to: Who, honest: SignedReceipt) -> SignedReceipt {
         let Some((seq, log_hash)) = self.tails.get(&to) else { return honest };
         let receipt = verify_receipt(&honest, self.key.public()).unwrap();
-        sign_receipt(&Receipt { seq: *seq, log_hash: *log_hash, ..receipt }, &self.key)
+        let honest = (receipt.epoch, receipt.interim);
+        let (epoch, interim) = self.epochs.get(&to).copied().unwrap_or(honest);
+        let (seq, log_hash) = (*seq, *log_hash);
+        sign_receipt(&Receipt { seq, log_hash, epoch, interim, ..receipt }, &self.key)
     }
 }
 
@@ -122,6 +150,12 @@ impl Lies for Fork {
         }
         match frame {
             ToClient::Entry { seq, entry, .. } => self.show(to, seq, entry.0),
+            ToClient::Dropped { log, seq, hash } => {
+                let hash = (self.dropped)(hash);
+                let tail = self.tails.get_mut(&to).unwrap();
+                *tail = (seq, log_hash_over(&tail.1, seq, &hash));
+                vec![ToClient::Dropped { log, seq, hash }]
+            }
             ToClient::Heartbeat { log, beat, receipt } => {
                 vec![ToClient::Heartbeat { log, beat, receipt: self.receipt(to, receipt) }]
             }

@@ -1,6 +1,11 @@
 //! Networks and relays that come and go.
 
-use crate::world::{MINUTE, SECOND, World};
+use crate::{
+    liar::{Honest, Instead},
+    world::{MINUTE, SECOND, World},
+};
+use openchat_engine::Event;
+use openchat_wire::relay::{Refusal, Request};
 
 #[test]
 fn what_is_written_offline_is_sent_later_once() {
@@ -88,4 +93,44 @@ fn a_newcomer_whose_connection_breaks_at_any_time_gets_in() {
         assert_eq!(world.person(all[0]).texts(), ["hello"], "after {after} ms");
         world.assert_no_alarms();
     }
+}
+
+#[test]
+fn letters_and_groups_that_a_relay_could_not_read_are_asked_for_again_soon() {
+    let (mut world, all) = World::with(27, &["alice"]);
+    let carol = world.online_people(&["carol"])[0];
+    world.disconnect(carol);
+    world.liar = Box::new(Instead(move |who, request: &Request| {
+        let of_letters = matches!(request, Request::Tail { .. } | Request::Groups);
+        (who == carol && of_letters).then_some(Err(Refusal::Internal))
+    }));
+    world.connect(carol);
+    world.run(2 * MINUTE);
+    world.liar = Box::new(Honest);
+    let asked = world.person(carol).requests;
+    assert!(asked < 60, "and not without a pause: {asked}");
+    world.tell(all[0], "@carol", "hello");
+    world.run(20 * SECOND);
+    assert_eq!(world.person(carol).texts_in("@alice"), ["hello"]);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn a_relay_that_can_store_nothing_is_told_of_once_and_all_is_sent_when_it_can() {
+    let (mut world, all) = World::with(26, &["alice", "bob"]);
+    world.liar = Box::new(Instead(|_, request: &Request| {
+        matches!(request, Request::Append { .. }).then_some(Err(Refusal::Internal))
+    }));
+    for text in ["one", "two", "three"] {
+        world.say(all[0], text);
+    }
+    world.run(MINUTE);
+    let waits = |event: &&Event| matches!(event, Event::Waiting { code: "not-stored", .. });
+    assert_eq!(world.person(all[0]).events.iter().filter(waits).count(), 1);
+    assert_eq!(world.queued(all[0]), 3);
+    world.liar = Box::new(Honest);
+    world.run(MINUTE);
+    assert_eq!(world.person(all[1]).texts(), ["one", "two", "three"]);
+    assert_eq!(world.person(all[0]).events.iter().filter(waits).count(), 1);
+    world.assert_no_alarms();
 }

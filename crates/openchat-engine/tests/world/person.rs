@@ -43,6 +43,8 @@ pub(crate) struct Person {
     /// Requests that left, in all.
     pub(crate) requests: usize,
     pub(crate) acks: BTreeMap<MessageId, Seq>,
+    /// Whether it says soon what it has read.
+    pub(crate) tells_delivered: bool,
 }
 
 impl Person {
@@ -69,6 +71,7 @@ impl Person {
             written: 0,
             requests: 0,
             acks: BTreeMap::new(),
+            tells_delivered: true,
         }
     }
 
@@ -94,7 +97,9 @@ impl Person {
     }
 
     pub(crate) fn load(&mut self) {
-        self.engine = Some(Engine::new(self.device(), self.vault.snapshot()).unwrap());
+        let mut engine = Engine::new(self.device(), self.vault.snapshot()).unwrap();
+        engine.tell_delivered(self.tells_delivered);
+        self.engine = Some(engine);
     }
 
     pub(crate) fn clock(&self, now: u64) -> UnixMillis {

@@ -5,13 +5,18 @@ use openchat_crypto::IdentityKey;
 use openchat_pki::{
     CertificateAuthority, Entry, MerkleLog, Profiles, UnverifiedCsr, certification_request,
 };
-use openchat_relay::{Identity, Keys, Limit, Relay, Store, memory::MemoryStore, store::Which};
+use openchat_relay::{
+    Identity, Keys, Limit, Relay, Store,
+    memory::MemoryStore,
+    store::{Body, Which},
+};
 use openchat_roster::Revocation;
 use openchat_wire::{
     Blob, Digest, GroupId, GroupName, Name, Seq, UnixMillis,
     enroll::{EnrollRequest, Enrolled},
     relay::{Answer, Receipt, Request},
 };
+use std::time::Duration;
 
 pub(crate) struct Server {
     pub(crate) relay: Relay<MemoryStore>,
@@ -114,8 +119,20 @@ impl Server {
     }
 
     pub(crate) fn entries(&self, log: &GroupId, after: Seq) -> Vec<(Seq, Vec<u8>)> {
+        let bodies = self.bodies(log, after).into_iter();
+        bodies.map(|(seq, body)| (seq, body.whole().unwrap())).collect()
+    }
+
+    pub(crate) fn bodies(&self, log: &GroupId, after: Seq) -> Vec<(Seq, Body)> {
         let all = Limit { entries: usize::MAX, bytes: usize::MAX };
         self.relay.store().read(log, after, Which::All, all).unwrap().entries
+    }
+
+    /// Everything that was there before is old and loses its body.
+    pub(crate) fn drop_all(&mut self, now: UnixMillis) {
+        let later = now.after(Duration::from_millis(1));
+        while !self.relay.drop_old(Duration::ZERO, later).unwrap().complete {}
+        self.relay.flush().unwrap();
     }
 
     /// What the relay claims about a log's tail.

@@ -15,7 +15,7 @@ fn strikes(seed: u64, fault: Fault) {
     for who in &all {
         world.say(*who, &format!("before, {who:?}"));
     }
-    world.append(mallory, &Request::Append { log, entry, letters: Vec::new() });
+    world.append(mallory, &Request::Append { log, entry, letters: Vec::new(), follows: false });
     for who in &all {
         world.say(*who, &format!("just then, {who:?}"));
     }
@@ -72,7 +72,7 @@ fn who_was_away_when_a_stranger_struck_comes_back_too() {
     let mallory = world.enroll("mallory");
     let entry = faulty_join(&mut world, mallory, Fault::External);
     let log = world.general();
-    world.append(mallory, &Request::Append { log, entry, letters: Vec::new() });
+    world.append(mallory, &Request::Append { log, entry, letters: Vec::new(), follows: false });
     world.run(MINUTE);
     world.say(all[0], "carol was away");
     world.run(SECOND);

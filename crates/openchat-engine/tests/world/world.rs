@@ -8,7 +8,7 @@ use crate::{
     server::Server,
 };
 use openchat_engine::{AlarmCode, Command, Event, Input, Target};
-use openchat_relay::{Outcome, Publish};
+use openchat_relay::{Outcome, Publish, store::Body};
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) requests: Vec<(Who, Vec<u8>)>,
     /// Whether to hold that no key seals twice: a cloned device can't keep to it.
     pub(crate) holds_keys_single: bool,
+    /// Whether people say soon what they have read.
+    pub(crate) tells_delivered: bool,
     wires: BTreeMap<(u64, u64), Parcel>,
     counter: u64,
 }
@@ -79,6 +81,7 @@ impl World {
             restarts_into_general: true,
             requests: Vec::new(),
             holds_keys_single: true,
+            tells_delivered: true,
             wires: BTreeMap::new(),
             counter: 0,
         }
@@ -101,7 +104,9 @@ impl World {
     pub(crate) fn enroll(&mut self, name: &str) -> Who {
         let (now, pin) = (UnixMillis(self.now), self.server.pin());
         let (identity, key, enrolled) = self.server.enroll(name, now, &mut self.rng);
-        self.people.push(Person::new(identity, &key, enrolled, pin));
+        let mut person = Person::new(identity, &key, enrolled, pin);
+        person.tells_delivered = self.tells_delivered;
+        self.people.push(person);
         Who(self.people.len() - 1)
     }
 
@@ -367,6 +372,9 @@ impl World {
         self.note_sealed(from, &request);
         let answer =
             |answer| Parcel::Down { to: from, connection, frame: ToClient::Answer { id, answer } };
+        if self.liar.is_silent(from, &request) {
+            return;
+        }
         if let Some(lie) = self.liar.instead(from, &request) {
             return self.send(self.latency, answer(lie));
         }
@@ -382,11 +390,15 @@ impl World {
             if tail.last.is_none() {
                 self.person_mut(from).tails.insert(tail.log);
             }
-            for (seq, entry) in self.server.entries(&tail.log, tail.after) {
+            for (seq, body) in self.server.bodies(&tail.log, tail.after) {
                 if tail.last.is_some_and(|last| last < seq) {
                     break;
                 }
-                let frame = ToClient::Entry { log: tail.log, seq, entry: Blob(entry) };
+                let log = tail.log;
+                let frame = match body {
+                    Body::Whole(entry) => ToClient::Entry { log, seq, entry: Blob(entry) },
+                    Body::Dropped(hash) => ToClient::Dropped { log, seq, hash },
+                };
                 self.push_lying(from, frame);
             }
         }
