@@ -70,7 +70,7 @@ impl Fault {
     pub(crate) fn of_event(code: &'static str, message: &str, hint: &str) -> Self {
         let exit = match code {
             "no-such-person" | "no-such-conversation" => Exit::NotFound,
-            "halted" | "uncertified" | "forged-prekey" => Exit::Trust,
+            "halted" | "uncertified" | "forged-prekey" | "not-the-same" => Exit::Trust,
             _ => Exit::Failure,
         };
         Self::new(exit, code, message, hint)

@@ -263,10 +263,11 @@ pub(crate) fn no_answer(context: &Context, target: Option<&str>) -> Fault {
     Fault::new(Exit::Failure, "no-answer", message, context.hints.command(&show))
 }
 
-/// The name that a group is begun under.
+/// What it is about by itself: the name that a group is begun under, or a person.
 fn named(what: &What) -> Option<Target> {
     match what {
         What::New { name, .. } => Some(Target::Group(name.clone())),
+        What::Compare(who) | What::Trust(who, _) => Some(Target::Person(who.clone())),
         _ => None,
     }
 }

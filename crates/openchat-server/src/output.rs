@@ -22,7 +22,11 @@ use std::{
 /// Lines about strangers, who may cause as many as they like.
 const STRANGERS: Rate = Rate { burst: 100, interval: Duration::from_millis(100) };
 
-/// Lines about members, whose connections are bounded, and about the server itself.
+/// Lines about members who come and go: a company that starts in the morning, not a program that comes and goes
+/// all the time and would fill a disk with it.
+const VISITS: Rate = Rate { burst: 2_000, interval: Duration::from_millis(100) };
+
+/// Lines about the server itself.
 const OTHERS: Rate = Rate { burst: 2_000, interval: Duration::from_millis(10) };
 
 /// Prints for commands that do one thing and end.
@@ -121,7 +125,11 @@ impl Console {
 
     pub(crate) fn show(&self, event: &Event<'_>) {
         let kind = event.kind();
-        let rate = if kind == "refused" { STRANGERS } else { OTHERS };
+        let rate = match kind {
+            "refused" => STRANGERS,
+            "connected" | "disconnected" => VISITS,
+            _ => OTHERS,
+        };
         match self.kinds.take(kind, rate, Instant::now()) {
             None => return METRICS.suppressed.one(),
             Some(0) => {}

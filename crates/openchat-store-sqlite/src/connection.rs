@@ -80,6 +80,17 @@ pub(crate) fn checkpoint_on_close(connection: &Connection, does: bool) -> Result
     set.map_err(failed).map(drop)
 }
 
+/// Puts the write-ahead log on the disk as it is.
+pub(crate) fn sync_log(database: &Path) -> Result<(), StoreError> {
+    let mut path = OsString::from(database);
+    path.push("-wal");
+    match File::open(PathBuf::from(path)) {
+        Ok(log) => log.sync_all().map_err(StoreError::backend),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::backend(error)),
+    }
+}
+
 /// A file that only its owner may read and write, made if need be.
 pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();

@@ -76,7 +76,9 @@ impl SqliteStore {
             _lock: lock,
         };
         // What a killed process wrote may stand in the system's cache only. It is found again and
-        // answered for from now on, so it has to be on the disk.
+        // answered for from now on, so it has to be on the disk: also what can't be copied yet, because
+        // a backup still reads.
+        connection::sync_log(database)?;
         store.copy_log()?;
         store.sound = true;
         Ok(store)
