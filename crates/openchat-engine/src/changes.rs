@@ -2,7 +2,7 @@
 
 use openchat_group::{self as group, CommitOutcome, Effect, Group, LetterFault, PrivateFault};
 use openchat_roster::{Claim, CommitEntry, CommitFault, LogEntry, Naming, Role};
-use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Name, Seq, relay::Request};
+use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Name, Seq};
 
 use crate::{
     conversation::{About, Conversation, Intent, Stage, Wish},
@@ -260,9 +260,7 @@ impl Conversation {
         let Some(group) = &self.group else { return };
         let notice = group.notice(&now.shared.device.key);
         let entry = Blob(LogEntry::Notice(notice).to_bytes());
-        let log = *group.roster().group();
-        let append = Request::Append { log, entry, letters: Vec::new(), follows: false };
-        self.ask(now.shared, Ask::Courtesy, append);
+        self.append(now, Ask::Courtesy, entry, Vec::new());
     }
 
     /// A commit of this identity that this device never made. While reading the past without

@@ -136,12 +136,8 @@ impl Conversation {
 
     /// Sends the pending commit, if there is one, as the same bytes.
     pub(crate) fn resend_commit(&mut self, now: &mut Now<'_>) {
-        if let (Some((entry, letters)), Some(log)) = (self.pending(), self.id()) {
-            self.ask(
-                now.shared,
-                Ask::Commit,
-                Request::Append { log, entry, letters, follows: false },
-            );
+        if let Some((entry, letters)) = self.pending() {
+            self.append(now, Ask::Commit, entry, letters);
         }
     }
 

@@ -148,6 +148,10 @@ pub(crate) struct Notes {
     /// The relay does not show the log on this connection, as to somebody who has no seat: the
     /// commits may tell why.
     pub(crate) barred: bool,
+    /// The person wants in again who wanted to leave.
+    pub(crate) returns: bool,
+    /// Nobody has to see to it any more that this device has left.
+    pub(crate) released: bool,
     /// How often the log was read again because a letter speaks of more than it shows.
     pub(crate) rereads: u32,
     /// The person was told that the relay can't store what they write.

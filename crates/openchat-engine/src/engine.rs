@@ -192,6 +192,7 @@ impl Engine {
         for conversation in self.conversations.values_mut() {
             conversation.expect_anew(time);
             conversation.start(&mut now);
+            conversation.ask_for_release(&mut now);
         }
     }
 
@@ -442,6 +443,7 @@ impl Conversation {
             Ask::Whose(name) => self.whose_answered(now, &name, &answer),
             Ask::Prekey(name) => self.prekey_answered(now, &name, &answer),
             Ask::Leave => self.leave_answered(now, &answer),
+            Ask::Release => self.release_answered(&answer),
             Ask::Courtesy => {}
         }
     }

@@ -145,7 +145,8 @@ impl Failure {
         Self::new(
             code::NO_PREKEY,
             message,
-            "Invite them instead; they come in when they are online.",
+            "Invite them instead; they come in when they are online. If they have been, the server's \
+             clock may be wrong: ask its operator.",
         )
     }
 

@@ -4,7 +4,7 @@ use openchat_group::{Group, Why};
 use openchat_roster::{LeaveEntry, LogEntry};
 use openchat_wire::{
     Blob, Name, UnixMillis,
-    relay::{Answer, Refusal, Request},
+    relay::{Answer, Refusal},
 };
 
 use crate::{
@@ -74,6 +74,7 @@ impl Conversation {
         self.arrivals.extend(order);
         let was = self.card.wish;
         self.set_wish(now, Wish::In);
+        self.notes.returns |= matches!(was, Wish::Out | Wish::Leaving);
         match self.stage {
             Stage::Invited => self.read_on(now),
             Stage::Out | Stage::Offline => self.start(now),
@@ -95,7 +96,8 @@ impl Conversation {
             if let Some(group) = &mut self.group {
                 group.forget_secrets();
             }
-            return self.gone(now, Change::Left, None);
+            self.gone(now, Change::Left, None);
+            return self.ask_for_release(now);
         }
         self.departures.push(order);
         if self.seat(&now.shared.me).is_some() {
@@ -108,16 +110,30 @@ impl Conversation {
     pub(crate) fn resend_leave(&mut self, now: &mut Now<'_>) {
         let is_wanted = self.card.wish == Wish::Leaving || !self.departures.is_empty();
         let can = matches!(self.stage, Stage::Live | Stage::Invited);
-        let Some(group) = self.group.as_ref().filter(|_| is_wanted && can) else { return };
-        let log = *group.roster().group();
-        match group.leave_request(&now.shared.device.key) {
-            Some(entry) => {
-                let entry = Blob(LogEntry::Leave(entry).to_bytes());
-                let append = Request::Append { log, entry, letters: Vec::new(), follows: false };
-                self.ask(now.shared, Ask::Leave, append);
-            }
-            None => self.departed(now),
+        if is_wanted && can && self.group.is_some() && !self.hand_in_leave(now, Ask::Leave) {
+            self.departed(now);
         }
+    }
+
+    /// Who has gone while nobody was there to see to it still has a seat: whoever has come since is
+    /// asked for it. A request is shown to those only who are there when it comes.
+    pub(crate) fn ask_for_release(&mut self, now: &mut Now<'_>) {
+        let is_seated = self.seat(&now.shared.me).is_some();
+        if self.card.wish == Wish::Out && is_seated && !self.notes.released {
+            self.hand_in_leave(now, Ask::Release);
+        }
+    }
+
+    pub(crate) fn release_answered(&mut self, answer: &Result<Answer, Refusal>) {
+        // The seat is taken already, and this device reads the group no more.
+        self.notes.released = matches!(answer, Err(Refusal::NoAccess | Refusal::Invalid(_)));
+    }
+
+    fn hand_in_leave(&self, now: &mut Now<'_>, ask: Ask) -> bool {
+        let Some(group) = &self.group else { return false };
+        let Some(leave) = group.leave_request(&now.shared.device.key) else { return false };
+        self.append(now, ask, Blob(LogEntry::Leave(leave).to_bytes()), Vec::new());
+        true
     }
 
     /// The group has the request, or not yet.
@@ -160,6 +176,11 @@ impl Conversation {
             self.stage = Stage::Offline;
             return self.start(now);
         }
+        if change == Change::Left && core::mem::take(&mut self.notes.returns) {
+            // It was let go, and its person wants in again by now.
+            self.stage = Stage::Offline;
+            return self.start(now);
+        }
         if is_rumour {
             return self.withdraw(now);
         }
@@ -180,9 +201,11 @@ impl Conversation {
 
     /// The relay shows nothing of this group. Its word alone deletes nothing.
     pub(crate) fn shut_out(&mut self, now: &mut Now<'_>) {
+        // Who has left has no keys to keep, and its seat may have gone since.
+        let has_keys = self.group.as_ref().is_some_and(|group| group.secrets().is_some());
         let is_seated = self.seat(&now.shared.me).is_some();
         match self.card.wish {
-            Wish::In if is_seated => {
+            Wish::In if is_seated && has_keys => {
                 self.stage = Stage::Out;
                 (self.expected, self.claimed) = (None, None);
                 let target = self.target();

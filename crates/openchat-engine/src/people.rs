@@ -194,7 +194,10 @@ impl Conversation {
             self.timers.retry(now.time, NO_PREKEY_MS, now.rng);
             if !core::mem::replace(&mut self.notes.announced, true) {
                 let message = format!("{name} has not been online yet, so nothing can be sealed");
-                let hint = "What you wrote is kept and sent when they have been.".to_owned();
+                let hint =
+                    "What you wrote is kept and sent when they have been. If they have, the \
+                            server's clock may be wrong: ask its operator."
+                        .to_owned();
                 let target = self.target();
                 now.shared.pen.event(Event::Waiting {
                     target,

@@ -16,7 +16,8 @@ const MAX_PIN: usize = 128;
 pub(crate) struct Pin {
     key: Fingerprint,
     verified: bool,
-    /// The key that the CA says is the name's now, if it is another one.
+    /// The other key that the CA has given to the name since. Only the person takes it away: a server
+    /// that shows the first one again would else undo what holds back.
     changed: Option<Fingerprint>,
 }
 
@@ -24,8 +25,8 @@ pub(crate) struct Pin {
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     pins: BTreeMap<Name, Pin>,
-    /// Those that were compared and have changed, because every line that is sent asks.
-    held: BTreeSet<Name>,
+    /// Those that were compared, because every line that is sent asks.
+    verified: BTreeSet<Name>,
 }
 
 /// What came of the word that a name has a key.
@@ -40,8 +41,6 @@ pub(crate) enum Met {
         /// The one that is kept was compared.
         verified: bool,
     },
-    /// The key that is kept is the name's again.
-    Back,
 }
 
 impl Pin {
@@ -78,21 +77,18 @@ impl Pins {
             self.pins.insert(name.clone(), Pin { key, verified: false, changed: None });
             return Met::First;
         };
-        let changed = (pin.key != key).then_some(key);
-        if core::mem::replace(&mut pin.changed, changed) == changed {
+        if pin.key == key || pin.changed == Some(key) {
             return Met::Known;
         }
-        let verified = pin.verified;
-        self.sort(name.clone());
-        if changed.is_some() { Met::Changed { verified } } else { Met::Back }
+        pin.changed = Some(key);
+        Met::Changed { verified: pin.verified }
     }
 
-    /// The person has compared, or does without: the name's key now is the one that is kept from
-    /// here on. `None` for a name that was never met.
-    pub(crate) fn accept(&mut self, name: &Name, verified: bool) -> Option<Pin> {
+    /// The person has decided that this is the name's key. `None` for a name that was never met.
+    pub(crate) fn decide(&mut self, name: &Name, key: Fingerprint, verified: bool) -> Option<Pin> {
         let pin = self.pins.get_mut(name)?;
-        *pin = Pin { key: pin.current(), verified, changed: None };
-        self.held.remove(name);
+        *pin = Pin { key, verified, changed: None };
+        self.sort(name.clone());
         self.get(name)
     }
 
@@ -105,21 +101,32 @@ impl Pins {
         }
     }
 
-    /// Those to whom nothing may be sent: they were verified, and have other keys now.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Name> {
-        self.held.iter()
+    /// Those whose keys were compared.
+    pub(crate) fn verified(&self) -> impl Iterator<Item = (&Name, Pin)> {
+        self.verified.iter().filter_map(|name| Some((name, self.get(name)?)))
     }
 
     fn sort(&mut self, name: Name) {
-        if self.get(&name).is_some_and(|pin| pin.verified && pin.changed.is_some()) {
-            self.held.insert(name);
+        if self.get(&name).is_some_and(|pin| pin.verified) {
+            self.verified.insert(name);
         } else {
-            self.held.remove(&name);
+            self.verified.remove(&name);
         }
     }
 }
 
 impl Pin {
+    /// The key that is kept.
+    pub(crate) fn kept(&self) -> Fingerprint {
+        self.key
+    }
+
+    /// Whether nothing may be sealed for the name under this key: another one was compared, or the
+    /// CA has given the name another one since.
+    pub(crate) fn holds(&self, key: &Fingerprint) -> bool {
+        self.verified && (self.changed.is_some() || self.key != *key)
+    }
+
     /// The key that the name has now, as the CA says.
     pub(crate) fn current(&self) -> Fingerprint {
         self.changed.unwrap_or(self.key)
@@ -156,47 +163,52 @@ mod tests {
         assert_eq!(pins.meet(&bob(), TWO), Met::Known, "told once");
         assert_eq!(pins.trust(&bob(), &TWO), Trust::Changed);
         assert_eq!(pins.get(&bob()).unwrap().standing(), Trust::Changed);
-        assert_eq!(pins.held().count(), 0, "nobody has compared");
+        assert_eq!(pins.verified().count(), 0, "nobody has compared");
 
-        pins.accept(&bob(), false).unwrap();
+        pins.decide(&bob(), TWO, false).unwrap();
         assert_eq!(pins.trust(&bob(), &TWO), Trust::Certified);
         assert_eq!(pins.trust(&bob(), &ONE), Trust::Changed, "the old key is not bob's any more");
     }
 
     #[test]
-    fn what_was_compared_holds_sends_when_it_changes() {
+    fn what_was_compared_holds_when_it_changes_or_another_key_is_there() {
         let mut pins = Pins::default();
         pins.meet(&bob(), ONE);
-        assert_eq!(pins.accept(&bob(), true).unwrap().standing(), Trust::Verified);
-        assert_eq!(pins.held().count(), 0);
+        let pin = pins.decide(&bob(), ONE, true).unwrap();
+        assert_eq!(pin.standing(), Trust::Verified);
+        assert!(!pin.holds(&ONE) && pin.holds(&TWO));
         assert_eq!(pins.meet(&bob(), TWO), Met::Changed { verified: true });
-        assert_eq!(pins.held().collect::<Vec<_>>(), [&bob()]);
-        pins.accept(&bob(), false).unwrap();
-        assert_eq!(pins.held().count(), 0);
+        assert!(pins.get(&bob()).unwrap().holds(&ONE));
+        assert_eq!(pins.verified().count(), 1);
+        let pin = pins.decide(&bob(), TWO, false).unwrap();
+        assert!(!pin.holds(&TWO) && !pin.holds(&ONE), "nothing is compared now");
+        assert_eq!(pins.verified().count(), 0);
         assert_eq!(pins.trust(&bob(), &TWO), Trust::Certified, "comparing is another thing");
     }
 
     #[test]
-    fn a_key_that_comes_back_is_the_one_that_was_kept() {
+    fn a_server_that_shows_the_first_key_again_undoes_nothing() {
         let mut pins = Pins::default();
         pins.meet(&bob(), ONE);
-        pins.accept(&bob(), true).unwrap();
+        pins.decide(&bob(), ONE, true).unwrap();
         pins.meet(&bob(), TWO);
-        assert_eq!(pins.meet(&bob(), ONE), Met::Back);
-        assert_eq!(pins.trust(&bob(), &ONE), Trust::Verified);
+        assert_eq!(pins.meet(&bob(), ONE), Met::Known);
+        assert!(pins.get(&bob()).unwrap().holds(&ONE));
+        pins.decide(&bob(), ONE, true).unwrap();
+        assert!(!pins.get(&bob()).unwrap().holds(&ONE), "the person does");
     }
 
     #[test]
     fn pins_come_back_from_the_vault_and_so_do_those_of_before() {
         let mut pins = Pins::default();
         pins.meet(&bob(), ONE);
-        pins.accept(&bob(), true).unwrap();
+        pins.decide(&bob(), ONE, true).unwrap();
         pins.meet(&bob(), TWO);
         let pin = pins.get(&bob()).unwrap();
         let mut restored = Pins::default();
         restored.load(bob(), &pin.to_blob()).unwrap();
         assert_eq!(restored.get(&bob()), Some(pin));
-        assert_eq!(restored.held().count(), 1);
+        assert_eq!(restored.verified().count(), 1);
         restored.load(bob(), &Blob(encode(&ONE))).unwrap();
         assert_eq!(restored.trust(&bob(), &ONE), Trust::Certified);
         assert_eq!(restored.load(bob(), &Blob(vec![1, 2])), None);
@@ -204,7 +216,7 @@ mod tests {
 
     #[test]
     fn nobody_is_accepted_who_was_never_met() {
-        assert_eq!(Pins::default().accept(&bob(), true), None);
+        assert_eq!(Pins::default().decide(&bob(), ONE, true), None);
         assert_eq!(Pins::default().trust(&bob(), &ONE), Trust::Certified);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     conversation::{Conversation, Stage},
     event::AlarmCode,
     history::Past,
-    shared::{ASK_OPERATOR, Asked, Now},
+    shared::{ASK_OPERATOR, Ask, Asked, Now},
 };
 
 pub(crate) const UPDATE: &str = "Update openchat: a newer version wrote this.";
@@ -27,7 +27,7 @@ enum Step {
 impl Conversation {
     /// The relay pushes an entry of the log.
     pub(crate) fn pushed(&mut self, now: &mut Now<'_>, seq: Seq, entry: Shown) {
-        if !matches!(self.stage, Stage::Syncing { .. } | Stage::Live) {
+        if !matches!(self.stage, Stage::Syncing { .. } | Stage::Live) || self.is_of_before(now) {
             return;
         }
         if self.backlog.is_full() {
@@ -39,6 +39,14 @@ impl Conversation {
         }
         self.backlog.push(seq, entry);
         self.process(now);
+    }
+
+    /// Whether what is pushed was asked for before the log was asked for anew, as after a removal. It
+    /// comes again behind the answer, and what stands before it too.
+    fn is_of_before(&self, now: &Now<'_>) -> bool {
+        let tail = Asked::Of(self.local, Ask::Tail);
+        matches!(self.stage, Stage::Syncing { .. })
+            && now.shared.asked.values().any(|it| *it == tail)
     }
 
     /// Works through the backlog as far as the certificates allow.

@@ -5,7 +5,7 @@ use openchat_roster::{LogEntry, MessageFault, MessageHeader};
 use openchat_wire::{
     Blob, MessageId, Seq,
     limits::MAX_TEXT,
-    relay::{Answer, Refusal, Request},
+    relay::{Answer, Letter, Refusal, Request},
 };
 
 use crate::{
@@ -58,12 +58,16 @@ impl Conversation {
             return;
         }
         while let Some((id, entry)) = self.next_sealed(now) {
-            let Some(log) = self.id() else { return };
-            let follows = self.outbox.is_waiting();
+            self.append(now, Ask::Message(id), entry, Vec::new());
             self.outbox.sent(id);
-            let append = Request::Append { log, entry, letters: Vec::new(), follows };
-            self.ask(now.shared, Ask::Message(id), append);
         }
+    }
+
+    /// Hands an entry to the relay, behind the texts that it has not answered yet (R9).
+    pub(crate) fn append(&self, now: &mut Now<'_>, ask: Ask, entry: Blob, letters: Vec<Letter>) {
+        let Some(log) = self.id() else { return };
+        let follows = self.outbox.is_waiting();
+        self.ask(now.shared, ask, Request::Append { log, entry, letters, follows });
     }
 
     /// The next message and its entry: as it was sealed, while that counts. What is only said again
@@ -94,8 +98,6 @@ impl Conversation {
         self.outbox.save(&mut now.shared.pen, id);
         self.dirty = true;
         self.progress.sent = self.progress.sent.saturating_add(1);
-        self.timers.mark_at = None;
-        self.marks.written();
         Some((id, entry))
     }
 
@@ -141,6 +143,8 @@ impl Conversation {
     /// The log must show what the relay says is in it.
     fn acked(&mut self, now: &mut Now<'_>, id: MessageId, seq: Seq) {
         self.notes.unstored = false;
+        self.timers.mark_at = None;
+        self.marks.written();
         let is_news = self.outbox.find(id).is_some_and(|mine| self.is_news(now, mine));
         if self.outbox.ack(id, seq) && is_news {
             now.shared.pen.event(Event::Ack { id, seq });

@@ -79,6 +79,8 @@ pub(crate) enum Ask {
     Prekey(Name),
     /// Take my request to leave, or to decline.
     Leave,
+    /// Take my request to leave, which I have done already.
+    Release,
     /// Take something whose loss does no harm.
     Courtesy,
 }
@@ -292,14 +294,12 @@ impl Shared {
         }
     }
 
-    /// The person has compared keys, or does without.
-    pub(crate) fn accept(&mut self, name: &Name, verified: bool) -> bool {
-        let accepted = self.pins.accept(name, verified).is_some();
-        if accepted {
+    /// The person has decided that this is the name's key.
+    pub(crate) fn decide(&mut self, name: &Name, key: Fingerprint, verified: bool) {
+        if self.pins.decide(name, key, verified).is_some() {
             self.store_pin(name);
             self.pen.must_last();
         }
-        accepted
     }
 
     fn store_pin(&mut self, name: &Name) {

@@ -78,22 +78,32 @@ impl Engine {
         }
     }
 
+    /// A number may be that of the key that is kept, which then stays, or of the one in its place.
     fn decide(&mut self, who: &Name, on: Grounds) -> Result<(), Failure> {
         let contact = self.contact(who).ok_or_else(|| Failure::never_met(who))?;
-        if matches!(on, Grounds::Compared(number) if number != contact.number) {
-            return Err(Failure::not_the_same(who));
-        }
-        // Taking a key as it is says nothing against having compared it before.
-        let verified = matches!(on, Grounds::Compared(_)) || contact.trust == Trust::Verified;
-        self.shared.accept(who, verified);
+        let kept = self.shared.pins.get(who).map_or(contact.key, |pin| pin.kept());
+        let (key, verified) = match on {
+            Grounds::Accepted => (contact.key, false),
+            Grounds::Compared(number) => {
+                let me = (&self.shared.device.name, &self.shared.me);
+                let is_it = |key: &Fingerprint| SafetyNumber::of(me, (who, key)) == number;
+                let key = [contact.key, kept].into_iter().find(is_it);
+                (key.ok_or_else(|| Failure::not_the_same(who))?, true)
+            }
+        };
+        self.shared.decide(who, key, verified);
         Ok(())
     }
 }
 
 impl Conversation {
-    /// Whether somebody here was verified and has another key now. The person is told once.
+    /// Whether somebody here was verified under another key than it has here, or has got another one
+    /// since. The person is told once.
     pub(crate) fn is_held(&mut self, now: &mut Now<'_>) -> bool {
-        let Some(who) = now.shared.pins.held().find(|name| self.has(name)).cloned() else {
+        let mut verified = now.shared.pins.verified();
+        let holds =
+            |(name, pin): &(&Name, Pin)| self.key_of(name, *pin).is_some_and(|key| pin.holds(&key));
+        let Some(who) = verified.find(holds).map(|(name, _)| name.clone()) else {
             self.notes.held = None;
             return false;
         };
@@ -107,9 +117,10 @@ impl Conversation {
         true
     }
 
-    /// Whether it is with this person.
-    fn has(&self, name: &Name) -> bool {
-        let seated = self.group.as_ref().and_then(|group| group.roster().seat_named(name));
-        seated.is_some() || matches!(&self.card.about, About::Direct(peer) if peer == name)
+    /// The key under which this person is here, if it is.
+    fn key_of(&self, name: &Name, pin: Pin) -> Option<Fingerprint> {
+        let seat = self.group.as_ref().and_then(|group| group.roster().seat_named(name));
+        let is_peer = matches!(&self.card.about, About::Direct(peer) if peer == name);
+        seat.map(|seat| seat.fingerprint).or_else(|| is_peer.then(|| pin.kept()))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     conversation::{About, Card, Conversation, Stage, Wish},
     engine::Engine,
     prekeys::Stock,
-    shared::Asked,
+    shared::{Asked, Now},
 };
 
 /// Prekeys are counted this often, and a moment after one was used.
@@ -129,6 +129,8 @@ impl Engine {
             self.shared.ask(Asked::Stock, Request::CountPrekeys);
             // A letter may never have come.
             self.shared.ask(Asked::Groups, Request::Groups);
+            let mut now = Now { shared: &mut self.shared, time: now, rng };
+            self.conversations.values_mut().for_each(|it| it.ask_for_release(&mut now));
         }
         if is_due(self.upkeep.inbox_at) {
             self.upkeep.inbox_at = None;

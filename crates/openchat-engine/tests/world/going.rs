@@ -4,8 +4,14 @@ use crate::{
     coming::{accept, add, changes, invite, kick, new, ops, talk, target},
     world::{MINUTE, SECOND, Who, World},
 };
-use openchat_engine::{Bring, Command, Event, Input, MemberChange, Order, Standing, Target};
+use openchat_engine::{
+    Bring, Command, Event, GroupKind, Input, Inviting, Joining, MemberChange, Order, Rules,
+    Standing, Target,
+};
 use openchat_wire::{MessageId, Name};
+
+/// `Kind::Commit` as it is stored: numbers are for ever.
+const COMMIT: u8 = 6;
 
 fn leave(group: &str) -> Order {
     Order::Leave { target: target(group) }
@@ -99,6 +105,112 @@ fn the_last_one_just_goes() {
     world.wake(all[0]);
     world.run(MINUTE);
     assert_eq!(world.summary(all[0], "#ops").unwrap().standing, Standing::Out);
+}
+
+#[test]
+fn who_has_left_while_nobody_was_there_is_let_go_by_whoever_comes() {
+    let (mut world, all) = World::with(224, &["alice"]);
+    let alice = all[0];
+    world.done(alice, leave("#general"));
+    assert_eq!(gone(&world, alice), Some((MemberChange::Left, None)));
+    world.disconnect(alice);
+    let bob = world.enroll("bob");
+    world.start(bob);
+    assert!(world.run_until(MINUTE, |world| world.is_ready(bob)));
+    assert_eq!(world.members(bob, "#general"), ["alice", "bob"]);
+    world.run(2 * MINUTE);
+    world.connect(alice);
+    world.run(MINUTE);
+    assert_eq!(world.members(bob, "#general"), ["bob"]);
+    assert_eq!(world.summary(alice, "#general").unwrap().standing, Standing::Out);
+    // That she was asks for nothing any more, and she may come again.
+    let asked = world.person(alice).requests;
+    world.run(MINUTE);
+    assert!(world.person(alice).requests < asked + 5);
+    world.open(alice, "#general");
+    world.run(MINUTE);
+    talk(&mut world, "#general", &[alice, bob]);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn who_was_removed_and_added_again_while_it_was_away_is_shown_a_talk_without_a_gap() {
+    let (mut world, all) = ops(225, &["alice", "bob"]);
+    world.disconnect(all[1]);
+    world.done(all[0], kick("#ops", "bob"));
+    world.done(all[0], add("#ops", "bob"));
+    world.connect(all[1]);
+    // Some are pushed to bob because of his first question while the second one is on its way.
+    for n in 0..60 {
+        world.tell(all[0], "#ops", &format!("{n}"));
+        world.run(7);
+    }
+    world.run(MINUTE);
+    assert_eq!(world.person(all[1]).texts_in("#ops").len(), 60);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn an_open_group_that_one_has_left_keeps_its_name() {
+    let (mut world, all) = World::with(226, &["alice", "bob"]);
+    world.done(all[1], leave("#general"));
+    world.run(MINUTE);
+    let name = "general".parse().unwrap();
+    let again = Order::New { name, kind: GroupKind::Open, people: Vec::new(), how: Bring::Add };
+    assert_eq!(world.fails(all[1], again), "name-taken");
+    world.open(all[1], "#general");
+    world.run(MINUTE);
+    talk(&mut world, "#general", &all);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn who_has_left_a_closed_group_alone_is_out_of_it_whatever_it_types() {
+    let mut world = World::new(228);
+    let all = world.online_people(&["alice", "bob"]);
+    world.done(all[0], new("ops", &["bob"], Bring::Invite));
+    world.run(SECOND);
+    world.done(all[0], leave("#ops"));
+    world.done(all[1], accept("#ops"));
+    world.run(2 * MINUTE);
+    world.reconnect(all[0]);
+    world.run(MINUTE);
+    assert_eq!(world.members(all[1], "#ops"), ["bob"]);
+    world.open(all[0], "#ops");
+    world.run(MINUTE);
+    world.reconnect(all[0]);
+    world.run(MINUTE);
+    assert_eq!(world.summary(all[0], "#ops").unwrap().standing, Standing::Out);
+    world.done(all[1], add("#ops", "alice"));
+    world.run(MINUTE);
+    talk(&mut world, "#ops", &all);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn who_is_not_let_in_keeps_nothing_of_the_group_and_may_come_later() {
+    let (mut world, all) = World::with(227, &["alice", "bob"]);
+    let rules = |join| Order::Rules {
+        target: target("#general"),
+        rules: Rules { join, invite: Inviting::Members },
+    };
+    world.done(all[0], rules(Joining::Admitted));
+    let carol = world.online_people(&["carol"])[0];
+    world.open(carol, "#general");
+    // Its process ends on the way, and starts again.
+    world.run(150);
+    world.kill(carol);
+    world.wake(carol);
+    world.open(carol, "#general");
+    world.run(MINUTE);
+    let records = &world.person(carol).vault.records;
+    let commits = records.keys().filter(|key| key.kind == COMMIT).count();
+    assert_eq!(commits, 0, "{:?}", world.person(carol).events);
+    world.done(all[0], rules(Joining::Anyone));
+    world.open(carol, "#general");
+    world.run(MINUTE);
+    talk(&mut world, "#general", &[all[0], all[1], carol]);
+    world.assert_no_alarms();
 }
 
 #[test]

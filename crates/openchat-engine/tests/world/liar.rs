@@ -105,10 +105,10 @@ impl Fork {
         }
     }
 
-    fn show(&mut self, to: Who, seq: Seq, entry: Vec<u8>) -> Vec<ToClient> {
+    fn show(&mut self, to: Who, seq: Seq, entry: &[u8]) -> Vec<ToClient> {
         let mut frames = Vec::new();
-        let is_commit = matches!(LogEntry::decode(&entry), Ok(LogEntry::Commit(_)));
-        let shown = (self.edit)(to, seq, entry.clone());
+        let is_commit = matches!(LogEntry::decode(entry), Ok(LogEntry::Commit(_)));
+        let shown = (self.edit)(to, seq, entry.to_vec());
         if is_commit && !shown.iter().any(|(_, shown)| *shown == entry) {
             self.epochs.entry(to).or_insert(self.first);
         }
@@ -149,7 +149,7 @@ impl Lies for Fork {
             return vec![frame];
         }
         match frame {
-            ToClient::Entry { seq, entry, .. } => self.show(to, seq, entry.0),
+            ToClient::Entry { seq, entry, .. } => self.show(to, seq, &entry.0),
             ToClient::Dropped { log, seq, hash } => {
                 let hash = (self.dropped)(hash);
                 let tail = self.tails.get_mut(&to).unwrap();

@@ -35,6 +35,7 @@ mod random;
 mod repeats;
 mod revoked;
 mod server;
+mod standstill;
 mod strangers;
 mod talking;
 mod trusting;

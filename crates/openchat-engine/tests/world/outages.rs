@@ -96,6 +96,47 @@ fn a_newcomer_whose_connection_breaks_at_any_time_gets_in() {
 }
 
 #[test]
+fn what_follows_a_text_that_had_to_be_sealed_anew_can_still_be_opened() {
+    let (mut world, all) = World::with(29, &["alice", "bob"]);
+    world.hush();
+    let (alice, mut count) = (all[0], 0);
+    // Of three that are under way the first and the last are refused: the second uses up the first
+    // one's key, whose next key lies behind the last one's.
+    world.liar = Box::new(Instead(move |who, request: &Request| {
+        let is_text = who == alice && matches!(request, Request::Append { .. });
+        count += usize::from(is_text);
+        (is_text && [1, 3].contains(&count)).then_some(Err(Refusal::Internal))
+    }));
+    for text in ["one", "two", "three"] {
+        world.say(alice, text);
+    }
+    world.run(MINUTE);
+    let mut texts = world.person(all[1]).texts();
+    texts.sort();
+    assert_eq!(texts, ["one", "three", "two"]);
+    world.assert_no_alarms();
+}
+
+#[test]
+fn a_log_that_is_not_pushed_is_not_taken_for_read() {
+    let (mut world, all) = World::with(28, &["alice", "bob"]);
+    let (bob, general) = (all[1], world.general());
+    world.disconnect(bob);
+    // The relay says where the log ends, and that is how far bob has read.
+    let mut refused = false;
+    world.liar = Box::new(Instead(move |who, request: &Request| {
+        let is_it = who == bob && matches!(request, Request::Tail { log, .. } if *log == general);
+        (is_it && !core::mem::replace(&mut refused, true)).then_some(Err(Refusal::Internal))
+    }));
+    world.connect(bob);
+    world.run(10 * SECOND);
+    world.say(all[0], "heard?");
+    world.run(SECOND);
+    assert_eq!(world.person(bob).texts(), ["heard?"]);
+    world.assert_no_alarms();
+}
+
+#[test]
 fn letters_and_groups_that_a_relay_could_not_read_are_asked_for_again_soon() {
     let (mut world, all) = World::with(27, &["alice"]);
     let carol = world.online_people(&["carol"])[0];

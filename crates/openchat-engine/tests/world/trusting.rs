@@ -120,19 +120,41 @@ fn what_is_said_to_a_verified_person_waits_when_the_key_changes() {
 }
 
 #[test]
-fn comparing_the_new_key_lets_go_too() {
+fn where_a_verified_name_sits_under_another_key_nothing_goes_out_before_the_person_decides() {
     let (mut world, _) = World::with(604, &["alice", "bob"]);
     let before = number(&world, ALICE, "bob");
     decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
     change_key(&mut world);
     world.say(ALICE, "waits");
-    let refused = decide(&mut world, ALICE, "bob", Grounds::Compared(before));
-    assert_eq!(refused, Err("not-the-same".to_owned()), "that was the old key's");
     let after = number(&world, ALICE, "bob");
     decide(&mut world, ALICE, "bob", Grounds::Compared(after)).unwrap();
+    world.run(MINUTE);
+    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
+    assert_eq!(world.person(BOB).texts(), [] as [&str; 0], "that is the other bob");
+    decide(&mut world, ALICE, "bob", Grounds::Accepted).unwrap();
     world.run(SECOND);
     assert_eq!(world.person(BOB).texts(), ["waits"]);
+    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Certified);
+}
+
+#[test]
+fn comparing_the_old_key_again_keeps_it_and_what_the_server_shows_lifts_nothing() {
+    let (mut world, _) = World::with(607, &["alice", "bob"]);
+    let before = number(&world, ALICE, "bob");
+    decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
+    change_key(&mut world);
+    world.say(ALICE, "waits");
+    world.run(SECOND);
+    // The server shows the true certificate again.
+    world.liar = Box::new(Honest);
+    world.tell(ALICE, "@bob", "waits too");
+    world.run(MINUTE);
+    assert_eq!(world.person(BOB).texts(), [] as [&str; 0]);
+    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Changed);
+    decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
+    world.run(MINUTE);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
+    assert!(world.person(BOB).texts().iter().any(|text| text == "waits"));
 }
 
 #[test]
