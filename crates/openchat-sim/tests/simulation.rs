@@ -6,20 +6,24 @@
 use openchat_sim::simulation::{Disk, MemoryDisk, Plan, Report, SqliteDisk, Written, run, verify};
 
 /// Seeds for CI: half a minute's worth without optimisation.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 32;
 
 /// One in so many is simulated on the real store.
 const SQLITE_SHARE: u64 = 16;
 
+/// In one of so many the server's disk is full at times.
+const FULL_SHARE: u64 = 4;
+
 fn simulated(plan: Plan, disk: impl Disk) -> Result<Report, String> {
     let replay = "cargo run --release -p openchat-sim --bin simulate -- --seed";
-    run(plan, disk, None).map_err(|broken| format!("{broken}\n  {replay} {}", plan.seed))
+    let full = if plan.full_disks { " --full-disks" } else { "" };
+    run(plan, disk, None).map_err(|broken| format!("{broken}\n  {replay} {}{full}", plan.seed))
 }
 
 fn hold(seeds: core::ops::Range<u64>) {
     let mut failed = Vec::new();
     for seed in seeds {
-        let plan = Plan::of(seed);
+        let plan = Plan { full_disks: seed % FULL_SHARE == 1, ..Plan::of(seed) };
         let report = if seed.is_multiple_of(SQLITE_SHARE) {
             let place = tempfile::tempdir().unwrap();
             simulated(plan, SqliteDisk(place.path().to_owned()))

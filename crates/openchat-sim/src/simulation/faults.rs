@@ -19,7 +19,8 @@ const YEAR: i64 = 365 * 24 * HOUR;
 const SKEWS: [i64; 9] =
     [0, HOUR, -HOUR, 10 * YEAR, -10 * YEAR, 30 * HOUR, 60 * HOUR, 7 * MINUTE, -3_000];
 
-/// What the server's clock shows at most beyond the true time.
+/// What the server's clock shows at most beyond the true time in the end. Years ahead it takes every
+/// prekey for expired, so that nobody can be added until it is set.
 const MOST_AHEAD: i64 = 60 * HOUR;
 
 /// How long a connection is held up, longer than an entry may take that a device was told of.
@@ -153,9 +154,7 @@ impl<D: Disk> World<D> {
             }
             Fault::PowerCut(_) | Fault::Kill(_) => {}
             Fault::Clock(who, skew) => self.devices[who.0].skew = skew,
-            // Years ahead, every prekey would have expired and those that replace it too, and no
-            // device would be let in with its certificate.
-            Fault::ServerClock(skew) => self.server.skew = skew.min(MOST_AHEAD),
+            Fault::ServerClock(skew) => self.server.skew = skew,
             Fault::ServerDeath(death) => self.server.death = Some(death),
             Fault::ServerKill => self.crash_server(),
             Fault::DiskFull(writes) => {
@@ -190,6 +189,7 @@ impl<D: Disk> World<D> {
         self.weather.apart.clear();
         self.weather.slow.clear();
         self.server.death = None;
+        self.server.skew = self.server.skew.min(MOST_AHEAD);
         self.trace.note(self.now - START, "calm");
         let connections: Vec<u64> = self.connections.keys().copied().collect();
         for connection in connections {

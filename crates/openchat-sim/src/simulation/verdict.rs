@@ -70,10 +70,9 @@ impl<D: Disk> World<D> {
         };
         let target = &summary.target;
         // Who has turned its back stays on the list until a member sees to it, if there is one.
+        // It asks again now and then, and within these minutes nobody may have come who hears it.
         if summary.standing == Standing::Out {
-            let others = ledger.members().filter(|it| it.fingerprint != member.fingerprint);
-            let inside = others.filter(|other| self.is_inside(id, other)).next()?;
-            return Some(format!("{} has not let {name} go from {target}", inside.name));
+            return None;
         }
         if summary.standing != Standing::Member {
             return Some(format!("{name} is {:?} in {target}", summary.standing));
@@ -98,14 +97,6 @@ impl<D: Disk> World<D> {
             lacking.iter().find(|text| text.named == *named).map(|text| text.words.clone())
         });
         unread.map(|text| format!("{name} has not read '{text}' in {target}"))
-    }
-
-    /// Whether a member's device takes itself for one.
-    fn is_inside(&self, id: GroupId, member: &Member) -> bool {
-        let mut devices = self.devices.iter();
-        let device = devices.find(|it| it.identity.fingerprint == member.fingerprint);
-        let summary = device.and_then(|device| conversation(device, id));
-        summary.is_some_and(|summary| summary.standing == Standing::Member)
     }
 
     /// Somebody who believes to be a member where it is none.

@@ -128,7 +128,8 @@ fn replay(seed: u64, options: &Options) -> String {
         Kind::Sqlite => " --store sqlite",
         _ => " --store memory",
     };
-    format!("cargo run --release -p openchat-sim --bin simulate -- --seed {seed}{store}")
+    let full = if options.full_disks { " --full-disks" } else { "" };
+    format!("cargo run --release -p openchat-sim --bin simulate -- --seed {seed}{store}{full}")
 }
 
 fn print(seed: u64, report: &Report) {
