@@ -14,8 +14,9 @@ use openchat_wire::{
 
 use crate::{
     backlog::Shown,
+    command::{Command, Input},
     conversation::{About, Card, Conversation, Stage, Wish},
-    event::{Command, Delivery, Input, Kind, Standing, Summary},
+    event::{Delivery, Kind, Standing, Summary},
     labels,
     loader::{LoadError, Loader, Snapshot},
     outbox::Outgoing,

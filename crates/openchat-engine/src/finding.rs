@@ -8,8 +8,9 @@ use openchat_wire::{
 };
 
 use crate::{
+    command::Bring,
     conversation::{About, Conversation, Stage, Wish},
-    event::{AlarmCode, Bring},
+    event::AlarmCode,
     failure::Failure,
     people::Prospect,
     record::Key,

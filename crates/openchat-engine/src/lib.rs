@@ -17,6 +17,7 @@
 
 mod backlog;
 mod changes;
+mod command;
 mod commits;
 mod conversation;
 mod delivered;
@@ -51,10 +52,11 @@ mod trusting;
 mod upkeep;
 mod witness;
 
+pub use command::{Bring, Command, Grounds, GroupKind, Input, Order};
 pub use engine::Engine;
 pub use event::{
-    AlarmCode, Bring, Change as MemberChange, Command, Delivery, Event, Grounds, GroupKind, Input,
-    Kind as ConversationKind, MemberView, Order, Standing, StoredMessage, Summary, Trust,
+    AlarmCode, Change as MemberChange, Delivery, Event, Kind as ConversationKind, MemberView,
+    Standing, StoredMessage, Summary, Trust,
 };
 pub use loader::{LoadError, Snapshot};
 /// What members may do, for front ends.

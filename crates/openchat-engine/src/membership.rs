@@ -9,8 +9,9 @@ use openchat_wire::{
 
 use crate::{
     backlog::Shown,
+    command::Bring,
     conversation::{About, Conversation, Intent, Stage, Wish},
-    event::{AlarmCode, Bring, Change, Event},
+    event::{AlarmCode, Change, Event},
     failure::Failure,
     people::Prospect,
     shared::{ASK_OPERATOR, Ask, Asked, Now},

@@ -7,9 +7,9 @@ use openchat_roster::Naming;
 use openchat_wire::{Digest, GroupName, MessageId, Name, UnixMillis};
 
 use crate::{
+    command::{Bring, GroupKind, Order},
     conversation::{About, Card, Conversation, Stage, Wish},
     engine::Engine,
-    event::{Bring, GroupKind, Order},
     failure::Failure,
     people::Prospect,
     record::Local,

@@ -11,8 +11,9 @@ use openchat_wire::{
 };
 
 use crate::{
+    command::Bring,
     conversation::{About, Conversation, Intent, Stage},
-    event::{AlarmCode, Bring, Event, Trust},
+    event::{AlarmCode, Event, Trust},
     failure::{Failure, code},
     shared::{ASK_OPERATOR, Ask, Known, Now},
     tasks::{Deed, Founding, Task},

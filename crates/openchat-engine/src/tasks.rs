@@ -8,8 +8,9 @@ use openchat_roster::{CommitFault, Policy, Reason, Role, Roster, Rules};
 use openchat_wire::{Fingerprint, Name, UnixMillis};
 
 use crate::{
+    command::Bring,
     conversation::{Conversation, Intent, Stage, Wish},
-    event::{Bring, Event},
+    event::Event,
     failure::Failure,
     people::Prospect,
     shared::Now,

@@ -4,9 +4,10 @@ use openchat_crypto::CryptoRng;
 use openchat_wire::{Fingerprint, Name, UnixMillis};
 
 use crate::{
+    command::Grounds,
     conversation::{About, Conversation},
     engine::Engine,
-    event::{Event, Grounds, Trust},
+    event::{Event, Trust},
     failure::Failure,
     pins::Pin,
     safety::{SafetyNumber, safety_text},
