@@ -5,8 +5,8 @@
 //! ```
 
 use crate::store::{
-    Body, CommitPoint, Limit, NewEntry, Origin, Owner, Page, Place, Point, Record, Recorded, Store,
-    StoreError, Table, Which,
+    Body, CommitPoint, Limit, NewEntry, Older, Origin, Owner, Page, Place, Point, Record, Recorded,
+    Store, StoreError, Table, Which,
 };
 use openchat_crypto::sha256;
 use openchat_roster::log_hash_start;
@@ -37,6 +37,8 @@ pub fn run<S: Store>(
     reads_keep_to_their_limits(&mut fresh())?;
     the_largest_commit_comes_back_whole(&mut fresh())?;
     old_bodies_are_dropped_and_no_others(&mut fresh())?;
+    what_has_a_wrong_time_is_as_old_as_what_came_behind_it(&mut fresh())?;
+    many_wrong_times_in_a_row_end_nothing(&mut fresh())?;
     a_dropped_body_leaves_all_else(&mut fresh())?;
     bodies_are_dropped_a_few_at_a_time(&mut fresh())?;
     what_is_kept_is_counted_by_log_and_person(fresh(), &mut crash)?;
@@ -168,7 +170,7 @@ fn old_bodies_are_dropped_and_no_others<S: Store>(store: &mut S) -> Result<(), S
     let lasting = writer.brought(b"lasting", 1, true)?.seq;
     let edge = writer.brought(b"edge", 5, false)?.seq;
     let new = writer.brought(b"new", 9, false)?.seq;
-    let dropping = store.drop_bodies(0, UnixMillis(5), 100)?;
+    let dropping = store.drop_bodies(0, Older::than(UnixMillis(5)), 100)?;
     assert_eq!((dropping.reached, dropping.bodies, dropping.complete), (3, 1, true));
     let whole = |seq: Seq, bytes: &[u8]| (seq, Body::Whole(bytes.to_vec()));
     let entries = vec![
@@ -180,20 +182,73 @@ fn old_bodies_are_dropped_and_no_others<S: Store>(store: &mut S) -> Result<(), S
     ];
     let kept = Page { entries, complete: true };
     assert_eq!(store.read(&LOG, Seq(0), Which::All, PLENTY)?, kept);
-    let again = store.drop_bodies(dropping.reached, UnixMillis(5), 100)?;
+    let again = store.drop_bodies(dropping.reached, Older::than(UnixMillis(5)), 100)?;
     assert_eq!((again.reached, again.bodies, again.complete), (3, 0, true), "not that old");
-    let again = store.drop_bodies(0, UnixMillis(5), 100)?;
+    let again = store.drop_bodies(0, Older::than(UnixMillis(5)), 100)?;
     assert_eq!((again.reached, again.bodies), (3, 0), "dropped already");
-    let rest = store.drop_bodies(3, UnixMillis(u64::MAX), 100)?;
+    let rest = store.drop_bodies(3, Older::than(UnixMillis(u64::MAX)), 100)?;
     assert_eq!((rest.reached, rest.bodies, rest.complete), (5, 2, true));
-    assert_eq!(store.drop_bodies(5, UnixMillis(u64::MAX), 100)?.reached, 5, "at the end");
+    assert_eq!(
+        store.drop_bodies(5, Older::than(UnixMillis(u64::MAX)), 100)?.reached,
+        5,
+        "at the end"
+    );
+    Ok(())
+}
+
+fn what_has_a_wrong_time_is_as_old_as_what_came_behind_it<S: Store>(
+    store: &mut S,
+) -> Result<(), StoreError> {
+    assert_eq!(store.newest(3)?, []);
+    let mut writer = Writer::new(store, LOG);
+    writer.brought(b"old", 1, false)?;
+    writer.brought(b"wrong", 200, false)?;
+    let older = |time| Older { than: UnixMillis(time), plausible: UnixMillis(100) };
+    let alone = store.drop_bodies(0, older(5), 100)?;
+    assert_eq!((alone.reached, alone.bodies, alone.complete), (1, 1, true), "it may be new");
+    let mut writer = Writer::new(store, LOG);
+    writer.brought(b"next", 3, false)?;
+    writer.brought(b"wrong too", 201, false)?;
+    writer.brought(b"young", 9, false)?;
+    let times = [9, 201, 3].map(UnixMillis);
+    assert_eq!(store.newest(3)?, times, "the last one first, staged or not");
+    assert_eq!(store.newest(100)?.len(), 5);
+    let one = store.drop_bodies(1, older(5), 1)?;
+    assert_eq!((one.reached, one.bodies, one.complete), (2, 1, false), "old by the next one");
+    let rest = store.drop_bodies(2, older(5), 100)?;
+    assert_eq!((rest.reached, rest.bodies, rest.complete), (3, 1, true), "the other is not");
+    let all = store.drop_bodies(3, older(10), 100)?;
+    assert_eq!((all.reached, all.bodies, all.complete), (5, 2, true));
+    Ok(())
+}
+
+fn many_wrong_times_in_a_row_end_nothing<S: Store>(store: &mut S) -> Result<(), StoreError> {
+    let older = Older { than: UnixMillis(5), plausible: UnixMillis(100) };
+    for text in 0..20_u8 {
+        Writer::new(store, LOG).brought(&[text], 200, false)?;
+    }
+    assert_eq!(store.drop_bodies(0, older, 4)?.reached, 0, "nothing says that they are old");
+    for text in 20..60_u8 {
+        Writer::new(store, LOG).brought(&[text], 1, false)?;
+    }
+    let mut reached = 0;
+    loop {
+        let step = store.drop_bodies(reached, older, 4)?;
+        assert!(step.reached.saturating_sub(reached) <= 4, "{step:?}");
+        reached = step.reached;
+        if step.complete {
+            break;
+        }
+    }
+    assert_eq!(reached, 60);
+    assert_eq!(store.usage()?, []);
     Ok(())
 }
 
 fn a_dropped_body_leaves_all_else<S: Store>(store: &mut S) -> Result<(), StoreError> {
     let mut writer = Writer::new(store, LOG);
     let (a, tail) = (writer.message(b"a")?, writer.message(b"b")?);
-    store.drop_bodies(0, UnixMillis(u64::MAX), 100)?;
+    store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 100)?;
     assert_eq!(store.tail(&LOG)?, Some(tail));
     assert_eq!(
         store.find(&LOG, NEAR, &sha256(b"a"))?,
@@ -223,7 +278,7 @@ fn bodies_are_dropped_a_few_at_a_time<S: Store>(store: &mut S) -> Result<(), Sto
     }
     let (mut reached, mut bodies, mut steps) = (0, 0_u64, 0_u32);
     loop {
-        let step = store.drop_bodies(reached, UnixMillis(u64::MAX), 4)?;
+        let step = store.drop_bodies(reached, Older::than(UnixMillis(u64::MAX)), 4)?;
         assert!(step.reached.saturating_sub(reached) <= 4 && step.bodies <= 4, "{step:?}");
         (reached, bodies, steps) =
             (step.reached, bodies.saturating_add(step.bodies), steps.saturating_add(1));
@@ -257,7 +312,7 @@ fn what_is_kept_is_counted_by_log_and_person<S: Store>(
     let mut store = crash(store);
     assert_eq!(counted(&store)?, [(one, 4), (other, 5), (me, 4), (you, 5)]);
     Writer::new(&mut store, LOG).brought(b"cc", 2, true)?;
-    let dropping = store.drop_bodies(0, UnixMillis(u64::MAX), 100)?;
+    let dropping = store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 100)?;
     let freed = |owner| {
         let of = dropping.freed.iter().filter(|(freed, _)| *freed == owner);
         of.map(|(_, bytes)| *bytes).sum::<u64>()
@@ -287,14 +342,14 @@ fn a_dropped_body_comes_back_with_a_lost_batch_only<S: Store>(
     let whole = page(&[(place.seq, b"a")], true);
     let gone = Page { entries: vec![(place.seq, Body::Dropped(sha256(b"a")))], complete: true };
     let read = |store: &S| store.read(&LOG, Seq(0), Which::All, PLENTY);
-    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 1)?;
     assert_eq!(read(&store)?, gone, "what is staged is seen");
     store.rollback()?;
     assert_eq!(read(&store)?, whole);
-    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 1)?;
     let mut store = crash(store);
     assert_eq!(read(&store)?, whole);
-    store.drop_bodies(0, UnixMillis(u64::MAX), 1)?;
+    store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 1)?;
     store.flush()?;
     let store = crash(store);
     assert_eq!(read(&store)?, gone);

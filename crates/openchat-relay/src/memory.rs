@@ -1,8 +1,8 @@
 //! A store that loses everything with its process: for tests and simulations.
 
 use crate::store::{
-    CommitPoint, Dropping, Limit, NewEntry, Origin, Owner, Page, PageBuilder, Place, Point, Record,
-    Recorded, Store, StoreError, Table, Which,
+    CommitPoint, Dropping, Limit, NewEntry, Older, Origin, Owner, Page, PageBuilder, Place, Point,
+    Record, Recorded, Store, StoreError, Table, Which,
 };
 use openchat_wire::{Digest, Epoch, GroupId, Seq, UnixMillis};
 use std::{
@@ -131,6 +131,11 @@ impl MemoryStore {
         self.logs.get_mut(log)?.entries.get_mut(&seq)
     }
 
+    fn time(&self, (log, seq): &(GroupId, Seq)) -> UnixMillis {
+        let entry = self.logs.get(log).and_then(|log| log.entries.get(seq));
+        entry.map_or(UnixMillis(0), |entry| entry.origin.time)
+    }
+
     fn take_back_entry(&mut self, id: &GroupId) {
         self.order.pop();
         let Some(log) = self.logs.get_mut(id) else { return };
@@ -220,22 +225,23 @@ impl Store for MemoryStore {
     fn drop_bodies(
         &mut self,
         after: u64,
-        before: UnixMillis,
+        older: Older,
         max: usize,
     ) -> Result<Dropping, StoreError> {
         self.faults.strike()?;
         let mut dropping = Dropping { reached: after, complete: true, ..Dropping::default() };
         let skipped = usize::try_from(after).unwrap_or(usize::MAX);
-        let rows: Vec<_> = self.order.iter().skip(skipped).copied().collect();
-        for (count, (log, seq)) in rows.into_iter().enumerate() {
+        let window = max.saturating_add(1);
+        let rows: Vec<_> = self.order.iter().skip(skipped).take(window).copied().collect();
+        let end = after.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+        let old = older.leading(rows.iter().map(|at| self.time(at)), |distance| {
+            let place = usize::try_from(end.saturating_add(distance).saturating_sub(1));
+            let found = self.order.get(place.unwrap_or(usize::MAX));
+            Ok::<_, StoreError>(found.map(|at| self.time(at)))
+        })?;
+        dropping.complete = old <= max;
+        for (log, seq) in rows.into_iter().take(old.min(max)) {
             let Some(entry) = self.entry_mut(&log, seq) else { continue };
-            if entry.origin.time >= before {
-                break;
-            }
-            if count >= max {
-                dropping.complete = false;
-                break;
-            }
             dropping.reached = dropping.reached.saturating_add(1);
             if entry.commit.is_some() || entry.origin.lasts || entry.bytes.is_empty() {
                 continue;
@@ -247,6 +253,10 @@ impl Store for MemoryStore {
             self.undo.push(Undo::Drop(log, seq, bytes));
         }
         Ok(dropping)
+    }
+
+    fn newest(&self, max: usize) -> Result<Vec<UnixMillis>, StoreError> {
+        Ok(self.order.iter().rev().take(max).map(|at| self.time(at)).collect())
     }
 
     fn usage(&self) -> Result<Vec<(Owner, u64)>, StoreError> {

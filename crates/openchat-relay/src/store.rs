@@ -71,18 +71,20 @@ pub trait Store {
         limit: Limit,
     ) -> Result<Page, StoreError>;
 
-    /// Drops bodies that came before `before`: of at most `max` entries, in the order in which they
-    /// came into any log, from the one behind `after` on ([`Dropping::reached`] of the last time, 0
-    /// at first). It ends at the first entry that is not that old.
+    /// Drops bodies that are older than `older` says: of at most `max` entries, in the order in which
+    /// they came into any log, from the one behind `after` on ([`Dropping::reached`] of the last time,
+    /// 0 at first). It ends at the first entry that is not that old ([`Older::leading`]).
     ///
     /// # Errors
     /// As the backend fails.
-    fn drop_bodies(
-        &mut self,
-        after: u64,
-        before: UnixMillis,
-        max: usize,
-    ) -> Result<Dropping, StoreError>;
+    fn drop_bodies(&mut self, after: u64, older: Older, max: usize)
+    -> Result<Dropping, StoreError>;
+
+    /// When the last entries of all logs came, at most `max`; the last one first.
+    ///
+    /// # Errors
+    /// As the backend fails.
+    fn newest(&self, max: usize) -> Result<Vec<UnixMillis>, StoreError>;
 
     /// Bytes of the bodies that are kept, of each log and of each person who brought some.
     ///
@@ -264,6 +266,64 @@ impl Body {
             Self::Whole(bytes) => Ok(bytes),
             Self::Dropped(_) => Err(StoreError::Corrupt("a commit without its body")),
         }
+    }
+}
+
+/// What is old. Entries are numbered in the order in which they came, so the time of each says
+/// something about those before it too, and a time that can't be right says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Older {
+    /// What came before this is old.
+    pub than: UnixMillis,
+    /// A later time than this is wrong: the clock was ahead when the entry came.
+    pub plausible: UnixMillis,
+}
+
+impl Older {
+    /// What came before `time`; any time may be right.
+    #[must_use]
+    pub const fn than(time: UnixMillis) -> Self {
+        Self { than: time, plausible: UnixMillis(u64::MAX) }
+    }
+
+    /// Whether what came at `time`, and so all before it, is old; `None` if that time is wrong.
+    #[must_use]
+    pub fn says(self, time: UnixMillis) -> Option<bool> {
+        (time <= self.plausible).then_some(time < self.than)
+    }
+
+    /// How many of the first entries are old, by the `times` of some that stand behind each other. One
+    /// with a wrong time is old if a later one is. Where those at the end are all wrong, `behind` is
+    /// asked for the time of an entry so many places behind the last one, at doubling distances: few
+    /// questions however many there are, and only as the entries behind them grow old too.
+    ///
+    /// # Errors
+    /// As `behind` fails.
+    pub fn leading<E>(
+        self,
+        times: impl IntoIterator<Item = UnixMillis>,
+        mut behind: impl FnMut(u64) -> Result<Option<UnixMillis>, E>,
+    ) -> Result<usize, E> {
+        let (mut old, mut looked) = (0, 0_usize);
+        for time in times {
+            looked = looked.saturating_add(1);
+            match self.says(time) {
+                Some(true) => old = looked,
+                Some(false) => return Ok(old),
+                None => {}
+            }
+        }
+        if old == looked {
+            return Ok(old);
+        }
+        for distance in (0..63).map(|power| 1_u64 << power) {
+            match behind(distance)?.map(|time| self.says(time)) {
+                Some(Some(true)) => return Ok(looked),
+                Some(None) => {}
+                Some(Some(false)) | None => break,
+            }
+        }
+        Ok(old)
     }
 }
 

@@ -79,6 +79,11 @@ impl Transparency {
         self.signed.as_ref().map_or(&[], |signed| &signed.bytes)
     }
 
+    /// Entries that it has.
+    pub(crate) fn len(&self) -> u64 {
+        self.heads.tree.size()
+    }
+
     /// Whether the log says that this key counts no more.
     pub(crate) fn is_revoked(&self, key: &Fingerprint) -> bool {
         self.heads.revoked.contains(key)

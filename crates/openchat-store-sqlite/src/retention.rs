@@ -16,7 +16,7 @@ use crate::{
 };
 use openchat_relay::{
     StoreError,
-    store::{Dropping, Owner},
+    store::{Dropping, Older, Owner},
 };
 use openchat_wire::{Digest, Fingerprint, GroupId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -45,19 +45,21 @@ struct Old {
     /// A commit, or something that lasts, or dropped already.
     stays: bool,
     len: u64,
+    /// When it came, or the upgrade if that is not known.
+    came: UnixMillis,
 }
 
 /// Drops bodies behind the row `after`, within the batch's transaction.
 pub(crate) fn drop_bodies(
     connection: &Connection,
     after: u64,
-    before: UnixMillis,
+    older: Older,
     max: usize,
 ) -> Result<Dropping, StoreError> {
     let mut dropping = Dropping { reached: after, complete: true, ..Dropping::default() };
     let mut sums = Sums::new();
     let counted = mark(connection, COUNTED)?;
-    let mut old = old(connection, after, before, max.saturating_add(1))?;
+    let mut old = old(connection, after, older, max.saturating_add(1))?;
     if old.len() > max {
         old.truncate(max);
         dropping.complete = false;
@@ -89,7 +91,7 @@ pub(crate) fn drop_bodies(
 fn old(
     connection: &Connection,
     after: u64,
-    before: UnixMillis,
+    older: Older,
     max: usize,
 ) -> Result<Vec<Old>, StoreError> {
     const OLD: &str = "
@@ -103,12 +105,38 @@ fn old(
     let mut rows = statement.query(params![integer(after), max]).map_err(failed)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        if number(row.get(11).map_err(failed)?)? >= before.0 {
+        found.push(read_old(row).map_err(failed)?);
+        if found.last().and_then(|row| older.says(row.came)) == Some(false) {
             break;
         }
-        found.push(read_old(row).map_err(failed)?);
     }
+    let end = found.last().map_or(0, |last| last.row);
+    let count = older.leading(found.iter().map(|row| row.came), |distance| {
+        time_from(connection, end.saturating_add(integer(distance)))
+    })?;
+    found.truncate(count);
     Ok(found)
+}
+
+/// When the first of the rows from this one on came.
+fn time_from(connection: &Connection, row: i64) -> Result<Option<UnixMillis>, StoreError> {
+    const FROM: &str = "
+        SELECT coalesce(time, (SELECT value FROM marks WHERE name = 'upgraded'), 0) FROM entries
+        WHERE rowid >= ?1 ORDER BY rowid LIMIT 1";
+    let mut statement = connection.prepare_cached(FROM).map_err(failed)?;
+    let found = statement.query_row([row], |row| row.get(0)).optional().map_err(failed)?;
+    found.map(|time| number(time).map(UnixMillis)).transpose()
+}
+
+/// When the last rows came, the last one first.
+pub(crate) fn newest(connection: &Connection, max: usize) -> Result<Vec<UnixMillis>, StoreError> {
+    const NEWEST: &str = "
+        SELECT coalesce(time, (SELECT value FROM marks WHERE name = 'upgraded'), 0) FROM entries
+        ORDER BY rowid DESC LIMIT ?1";
+    let mut statement = connection.prepare_cached(NEWEST).map_err(failed)?;
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let times = statement.query_map([max], |row| row.get(0)).map_err(failed)?;
+    times.map(|time| number(time.map_err(failed)?).map(UnixMillis)).collect()
 }
 
 fn read_old(row: &Row<'_>) -> rusqlite::Result<Old> {
@@ -126,6 +154,7 @@ fn read_old(row: &Row<'_>) -> rusqlite::Result<Old> {
         log_hash: Digest(row.get(8)?),
         stays: row.get(9)?,
         len: unsigned(10)?,
+        came: UnixMillis(unsigned(11)?),
     })
 }
 
@@ -289,7 +318,8 @@ mod tests {
             let full = pragma(&store, "page_count");
             let mut reached = 0;
             loop {
-                let step = store.drop_bodies(reached, UnixMillis(u64::MAX), 64).unwrap();
+                let step =
+                    store.drop_bodies(reached, Older::than(UnixMillis(u64::MAX)), 64).unwrap();
                 store.flush().unwrap();
                 reached = step.reached;
                 if step.complete {
@@ -317,7 +347,7 @@ mod tests {
         store.flush().unwrap();
         assert_eq!(mark(&reader.0, COUNTED).unwrap(), COUNT_AFTER, "not each time");
         assert_eq!(behind_mark(&reader.0).unwrap().len(), 1);
-        store.drop_bodies(0, UnixMillis(5), 10).unwrap();
+        store.drop_bodies(0, Older::than(UnixMillis(5)), 10).unwrap();
         store.flush().unwrap();
         let kept = (COUNT_AFTER + 1 - 5) * 10;
         let me = Owner::Person(Fingerprint([2; 32]));

@@ -8,7 +8,9 @@ use crate::{
 };
 use openchat_relay::{
     Limit, Page, Store, StoreError,
-    store::{CommitPoint, Dropping, NewEntry, Owner, Place, Point, Record, Recorded, Table, Which},
+    store::{
+        CommitPoint, Dropping, NewEntry, Older, Owner, Place, Point, Record, Recorded, Table, Which,
+    },
 };
 use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, hooks::Wal, params};
@@ -256,10 +258,14 @@ impl Store for SqliteStore {
     fn drop_bodies(
         &mut self,
         after: u64,
-        before: UnixMillis,
+        older: Older,
         max: usize,
     ) -> Result<Dropping, StoreError> {
-        retention::drop_bodies(self.writing()?, after, before, max)
+        retention::drop_bodies(self.writing()?, after, older, max)
+    }
+
+    fn newest(&self, max: usize) -> Result<Vec<UnixMillis>, StoreError> {
+        retention::newest(&self.connection, max)
     }
 
     fn usage(&self) -> Result<Vec<(Owner, u64)>, StoreError> {

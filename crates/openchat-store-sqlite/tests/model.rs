@@ -6,7 +6,7 @@ use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store, StoreError,
     memory::MemoryStore,
-    store::{CommitPoint, NewEntry, Origin, Table, Which},
+    store::{CommitPoint, NewEntry, Older, Origin, Table, Which},
 };
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis};
@@ -62,8 +62,9 @@ fn apply<S: Store>(store: &mut S, step: &Step) -> Result<String, StoreError> {
             Ok(format!("{:?}", store.append(&log(number), Seq(after.into()), &entry)?))
         }
         Step::Drop { after, before, max } => {
-            let before = UnixMillis(before.into());
-            let mut dropping = store.drop_bodies(after.into(), before, max.into())?;
+            let than = UnixMillis(before.into());
+            let older = Older { than, plausible: UnixMillis(u64::from(before) + 2) };
+            let mut dropping = store.drop_bodies(after.into(), older, max.into())?;
             dropping.freed.sort_unstable();
             Ok(format!("{dropping:?}"))
         }

@@ -5,7 +5,7 @@
 use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store as _, StoreError,
-    store::{Body, NewEntry, Origin, Owner, Which},
+    store::{Body, NewEntry, Older, Origin, Owner, Which},
 };
 use openchat_roster::{LogEntry, log_hash_next, log_hash_start};
 use openchat_store_sqlite::SqliteStore;
@@ -47,8 +47,12 @@ fn logs_of_version_2_are_the_same_and_can_lose_bodies() {
     assert_eq!(store.usage().unwrap(), expected, "counted, and for nobody");
 
     let early = UnixMillis(1_700_000_000_000);
-    assert_eq!(store.drop_bodies(0, early, 100).unwrap().bodies, 0, "as if it came just now");
-    let dropping = store.drop_bodies(0, UnixMillis(u64::MAX), 100).unwrap();
+    assert_eq!(
+        store.drop_bodies(0, Older::than(early), 100).unwrap().bodies,
+        0,
+        "as if it came just now"
+    );
+    let dropping = store.drop_bodies(0, Older::than(UnixMillis(u64::MAX)), 100).unwrap();
     assert_eq!((dropping.reached, dropping.bodies, dropping.complete), (12, 5, true));
     store.flush().unwrap();
     let page = store.read(&logs[0], Seq(0), Which::All, ALL).unwrap();

@@ -76,6 +76,16 @@ impl Keep {
     }
 }
 
+#[cfg(test)]
+impl Keep {
+    /// The defaults, but for this.
+    pub(crate) fn for_days(retention: &str) -> Self {
+        let retention = retention.parse().ok();
+        let file = file::Keep { retention, ..file::Keep::default() };
+        Self::layered(&Environment::of(&[]), &file).unwrap()
+    }
+}
+
 impl Retention {
     /// How long bodies are kept, unless it is for ever.
     pub(crate) fn age(self) -> Option<Duration> {

@@ -157,7 +157,9 @@ impl RelayThread {
         while let Some(first) = queue.blocking_recv() {
             let batch = waiting(first, &mut queue);
             let stops = batch.iter().any(|job| matches!(job, Job::Stop));
-            self.work(batch)?;
+            for part in parts(batch) {
+                self.work(part)?;
+            }
             if stops {
                 break;
             }
@@ -299,6 +301,15 @@ fn waiting(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     batch
 }
 
+/// A step of dropping old bodies stands or falls by itself: if the disk is full, nobody's message is
+/// lost with it.
+fn parts(batch: Vec<Job>) -> impl Iterator<Item = Vec<Job>> {
+    let (steps, others): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|job| matches!(job, Job::DropOld(..)));
+    let others = Some(others).filter(|others| !others.is_empty());
+    others.into_iter().chain(steps.into_iter().map(|step| vec![step]))
+}
+
 /// The answer's frame. One that finds no room is held back: asked again, it is given again.
 fn fitting(mailbox: &Mailbox, id: u32, answer: Result<Answer, Refusal>) -> Vec<u8> {
     let frame = to_frame(&ToClient::Answer { id, answer });
@@ -370,6 +381,19 @@ mod tests {
         }
         assert_eq!(waiting(Job::Stop, &mut queue).len(), MAX_BATCH);
         assert_eq!(waiting(Job::Stop, &mut queue).len(), 44 + 2);
+    }
+
+    #[test]
+    fn a_step_of_dropping_is_a_batch_of_its_own() {
+        let step = || Job::DropOld(Duration::ZERO, oneshot::channel().0);
+        let probe = || Job::Probe(oneshot::channel().0);
+        let parted = |batch| parts(batch).map(|part| format!("{part:?}")).collect::<Vec<_>>();
+        let found = parted(vec![probe(), step(), probe()]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].matches("Probe").count() == 2 && !found[0].contains("DropOld"));
+        assert!(found[1].contains("DropOld") && !found[1].contains("Probe"));
+        assert_eq!(parted(vec![step()]).len(), 1, "no empty one");
+        assert_eq!(parted(vec![probe(), Job::Stop]).len(), 1);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -79,7 +79,7 @@ impl Reloader {
             format!("the certificate in {}: {why}", self.located.data.path().display())
         })?;
         self.server.take(&new.limits);
-        self.server.keep.send_replace(new.keep.clone());
+        replace(&self.server.keep, &new.keep);
         let mut changes = Changes::between(&self.current, &new);
         if located.data.path() != self.located.data.path() {
             changes.restart.push("data");
@@ -87,6 +87,15 @@ impl Reloader {
         self.current.take_reloadable(&new);
         Ok((changes, certificate))
     }
+}
+
+/// Who watches wakes up only if it is another one: a run of dropping old messages begins then.
+fn replace<T: Clone + PartialEq>(watched: &watch::Sender<T>, new: &T) {
+    watched.send_if_modified(|current| {
+        let is_new = current != new;
+        current.clone_from(new);
+        is_new
+    });
 }
 
 impl Server {
@@ -122,5 +131,20 @@ impl Changes {
             }
         }
         changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_that_changes_nothing_wakes_nobody() {
+        let (sender, mut watcher) = watch::channel(1);
+        replace(&sender, &1);
+        assert!(!watcher.has_changed().unwrap());
+        replace(&sender, &2);
+        assert!(watcher.has_changed().unwrap());
+        assert_eq!(*watcher.borrow_and_update(), 2);
     }
 }

@@ -4,7 +4,7 @@
 use openchat_crypto::sha256;
 use openchat_relay::{
     Limit, Store, StoreError,
-    store::{Body, CommitPoint, NewEntry, Origin, Place, Table, Which},
+    store::{Body, CommitPoint, NewEntry, Older, Origin, Place, Table, Which},
 };
 use openchat_roster::{log_hash_over, log_hash_start};
 use openchat_store_sqlite::SqliteStore;
@@ -61,7 +61,7 @@ impl Workload {
         }
         if !stands {
             if batch % 4 == 3 {
-                store.drop_bodies(0, UnixMillis(batch - 2), usize::MAX / 2)?;
+                store.drop_bodies(0, Older::than(UnixMillis(batch - 2)), usize::MAX / 2)?;
             }
             records(store, batch)?;
         }
