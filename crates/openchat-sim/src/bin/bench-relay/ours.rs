@@ -103,12 +103,16 @@ pub(crate) async fn ask(stream: &mut Stream, request: Request) -> Answer {
     let frame = to_frame(&ToServer { id: u32::MAX, request });
     stream.write_all(&frame).await.expect("it takes a request");
     let mut decoder: FrameDecoder<ToClient> = FrameDecoder::new(MAX_FRAME);
-    let mut bytes = [0; 4096];
+    let (mut bytes, mut granted) = ([0; 4096], None);
     loop {
         while let Some(frame) = decoder.next_frame().expect("a frame") {
             if let ToClient::Answer { id: u32::MAX, answer } = frame {
-                return answer.expect("it is granted");
+                granted = Some(answer.expect("it is granted"));
             }
+        }
+        // Who is there follows the answer; nothing is left half read for those who read on.
+        if let Some(granted) = granted.take_if(|_| decoder.pending() == 0) {
+            return granted;
         }
         let read = stream.read(&mut bytes).await.expect("an answer");
         assert!(read > 0, "the relay closes");
