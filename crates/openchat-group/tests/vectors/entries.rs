@@ -113,7 +113,7 @@ impl Forger<'_> {
             ),
             ("M4", "a message of another history", Header { confirmed: fork, ..right.clone() }),
             ("M5", "a generation that was used", Header { generation: 0, ..right.clone() }),
-            ("M5", "a generation too far", Header { generation: 1_002, ..right.clone() }),
+            ("M5", "a generation too far", Header { generation: 2_002, ..right.clone() }),
         ] {
             let (key, plain) = (self.message_key(&header), self.plain(&header, MEMBER));
             let token = self.token(what, &key, &plain);

@@ -378,7 +378,7 @@ impl Member {
         let (message, height) = self.messages.get(&header.epoch).ok_or("no keys")?;
         let next = self.next.get(&(header.epoch, header.slot)).copied().unwrap_or(0);
         let skipped = header.generation.checked_sub(next).ok_or("M5")?;
-        if skipped > 1_000 {
+        if skipped > 2_000 {
             return Err("M5");
         }
         let key = header.key(&self.state.group, message, *height);
