@@ -73,6 +73,8 @@ fn requests() -> Vec<ToServer> {
         Request::Append { log: LOG, entry: blob(), letters, follows: false },
         Request::Receipt { log: LOG, at: Some(Seq(7)) },
         Request::Heartbeat { log: LOG, beat: blob() },
+        Request::ReadTransparency(2_048),
+        Request::Renew(blob()),
     ];
     requests.into_iter().zip(1000..).map(|(request, id)| ToServer { id, request }).collect()
 }
@@ -95,6 +97,7 @@ fn answers() -> Vec<ToClient> {
         Ok(Answer::Entries { entries: vec![(Seq(1), blob()), (Seq(9), blob())], complete: true }),
         Ok(Answer::Appended(Seq(12))),
         Ok(Answer::Receipt(receipt())),
+        Ok(Answer::Recorded { entries: vec![blob()], head: blob(), complete: true }),
         Err(Refusal::Conflict { seq: Seq(1), entry: blob() }),
         Err(Refusal::Invalid("C4".to_owned())),
         Err(Refusal::Paced { retry_ms: 500 }),
@@ -104,6 +107,7 @@ fn answers() -> Vec<ToClient> {
         ToClient::Entry { log: LOG, seq: Seq(2), entry: blob() },
         ToClient::Heartbeat { log: LOG, beat: blob(), receipt: receipt() },
         ToClient::Goodbye(Goodbye::TooSlow),
+        ToClient::Head(blob()),
     ];
     answers.chain(pushed).collect()
 }

@@ -4,6 +4,7 @@
 //! same key asking again, because the answer was lost, gets the same certificate again.
 
 pub(crate) mod operator;
+pub(crate) mod renewal;
 
 use crate::{
     relay::{Relay, record},
@@ -213,7 +214,7 @@ impl<S: Store> Relay<S> {
             return Err(EnrollReason::Expired);
         }
         self.check_unique(&request.name, &key)?;
-        let issued = self.issue(&csr, now, rng)?;
+        let issued = self.issue::<EnrollReason>(&csr, now, rng)?;
         let used = Invitation { used: Some(issued.clone()), ..invitation.clone() };
         self.replace_invitation(&request.invitation, &invitation, &used)?;
         Ok((self.enrolled(issued, now), EnrollReason::Enrolled))
@@ -257,12 +258,12 @@ impl<S: Store> Relay<S> {
     }
 
     /// Makes the certificate, then stages its directory record and its transparency entry.
-    fn issue(
+    fn issue<E: From<AuthorityError> + From<StoreError>>(
         &mut self,
         csr: &VerifiedCsr,
         now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Issued, EnrollReason> {
+    ) -> Result<Issued, E> {
         let der = self.ca.issue_client(csr, csr.name(), now, rng)?;
         let certificate = self.ca.ca().verify_member(&der).map_err(AuthorityError::from)?;
         let (name, key) = (csr.name(), certificate.fingerprint());

@@ -5,8 +5,8 @@
 //! name one: of the groups it knows their public half, `openchat-roster`.
 //!
 //! # The contract of a batch
-//! Call [`Relay::handle`], [`Relay::enroll`] and [`Relay::invite`] any number of times, then
-//! [`Relay::flush`] once, and only then tell anybody what came of it. Nothing that was answered or
+//! Call [`Relay::handle`], [`Relay::renew`], [`Relay::enroll`], [`Relay::invite`], [`Relay::revoke`] and
+//! [`Relay::reset`] any number of times, then [`Relay::flush`] once, and only then tell anybody what came of it. Nothing that was answered or
 //! published before its flush is certain to stand.
 //!
 //! Time comes in as milliseconds of the server's clock, randomness as a `CryptoRng`.
@@ -40,6 +40,7 @@ mod usage;
 pub use authority::{
     EnrollOutcome, EnrollReason, Invited,
     operator::{Reset, Revoking, certificate_record, invitation_record},
+    renewal::{RenewalFault, RenewalOutcome},
 };
 pub use outcome::{Identity, Outcome, Publish, TailEnd, Tailing};
 pub use relay::{Keys, Relay};

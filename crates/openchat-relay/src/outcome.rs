@@ -96,7 +96,9 @@ pub struct TailEnd {
 }
 
 impl Outcome {
-    pub(crate) const fn answer(answer: Answer) -> Self {
+    /// Nothing but an answer.
+    #[must_use]
+    pub const fn answer(answer: Answer) -> Self {
         Self { answer: Ok(answer), publish: Vec::new(), ends: Vec::new(), tail: None }
     }
 

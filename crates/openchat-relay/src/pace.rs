@@ -4,9 +4,10 @@ use core::{hash::Hash, time::Duration};
 use openchat_wire::{
     UnixMillis,
     limits::{
-        CHANGE_BURST, CHANGE_INTERVAL, CREATE_BURST, CREATE_INTERVAL, JOIN_BURST, JOIN_INTERVAL,
-        KEPT_PLACE_BURST, KEPT_PLACE_INTERVAL, PREKEY_BURST, PREKEY_BURST_OF_ONE, PREKEY_INTERVAL,
-        PREKEY_INTERVAL_OF_ONE, PUBLISH_BURST, PUBLISH_INTERVAL, RENEWAL_BURST, RENEWAL_INTERVAL,
+        CERTIFICATE_BURST, CERTIFICATE_INTERVAL, CHANGE_BURST, CHANGE_INTERVAL, CREATE_BURST,
+        CREATE_INTERVAL, JOIN_BURST, JOIN_INTERVAL, KEPT_PLACE_BURST, KEPT_PLACE_INTERVAL,
+        PREKEY_BURST, PREKEY_BURST_OF_ONE, PREKEY_INTERVAL, PREKEY_INTERVAL_OF_ONE, PUBLISH_BURST,
+        PUBLISH_INTERVAL, RENEWAL_BURST, RENEWAL_INTERVAL,
     },
 };
 use std::collections::HashMap;
@@ -43,6 +44,9 @@ impl Pace {
     pub(crate) const ADDS: Self = Self { burst: ADD_BURST, interval: ADD_INTERVAL };
     /// Of one person's new groups.
     pub(crate) const CREATES: Self = Self { burst: CREATE_BURST, interval: CREATE_INTERVAL };
+    /// Of one person's further certificates.
+    pub(crate) const CERTIFICATES: Self =
+        Self { burst: CERTIFICATE_BURST, interval: CERTIFICATE_INTERVAL };
     /// Of one person's new prekeys.
     pub(crate) const PUBLISHED: Self = Self { burst: PUBLISH_BURST, interval: PUBLISH_INTERVAL };
     /// Of the prekeys that one person fetches.

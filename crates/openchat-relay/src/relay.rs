@@ -19,6 +19,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Bytes of a record: an invitation with the certificate it led to takes about 700.
 pub(crate) const MAX_RECORD: usize = 16 * 1024;
 
+/// Why [`Relay::handle`] renews nothing.
+const NO_CHANCE: &str = "no certificate is renewed here";
+
 /// The keys that a server signs with.
 #[derive(Debug)]
 pub struct Keys {
@@ -45,6 +48,8 @@ pub struct Relay<S> {
     pub(crate) creates: Buckets<Fingerprint>,
     /// How many people each person may add right now.
     pub(crate) adds: Buckets<Fingerprint>,
+    /// How many further certificates each person may have right now.
+    pub(crate) certificates: Buckets<Fingerprint>,
     /// How many prekeys each person may publish right now.
     pub(crate) published: Buckets<Fingerprint>,
     /// How many prekeys each person may fetch right now.
@@ -78,6 +83,7 @@ impl<S: Store> Relay<S> {
             usage,
             creates: Buckets::new(Pace::CREATES),
             adds: Buckets::new(Pace::ADDS),
+            certificates: Buckets::new(Pace::CERTIFICATES),
             published: Buckets::new(Pace::PUBLISHED),
             fetches: Buckets::new(Pace::FETCHES),
             fetches_of_one: Buckets::new(Pace::FETCHES_OF_ONE),
@@ -86,11 +92,13 @@ impl<S: Store> Relay<S> {
         })
     }
 
-    /// Decides about one request. What comes of it may be told after the next [`flush`].
+    /// Decides about one request. What comes of it may be told after the next [`flush`]. A
+    /// [`Request::Renew`] takes chance and is for [`renew`]: here it is refused.
     ///
     /// After the store has failed, every answer until the flush is [`Refusal::Internal`].
     ///
     /// [`flush`]: Self::flush
+    /// [`renew`]: Self::renew
     pub fn handle(&mut self, who: &Identity, request: &Request, now: UnixMillis) -> Outcome {
         let decided = self.guard(|relay| match relay.decide(who, request, now) {
             Ok(outcome) => Ok(outcome),
@@ -181,6 +189,7 @@ impl<S: Store> Relay<S> {
             }
             Request::Receipt { log, at } => self.receipt(who, log, *at),
             Request::Heartbeat { log, beat } => self.heartbeat(who, log, &beat.0),
+            Request::Renew(_) => Err(Stop::invalid(&NO_CHANCE)),
         }
     }
 

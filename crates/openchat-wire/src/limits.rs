@@ -197,3 +197,11 @@ pub const INVITATION_LIFE: Duration = Duration::from_hours(24);
 
 /// Wrong secrets that lock an invitation. The secret has 128 bits; five is for typing errors.
 pub const MAX_WRONG_SECRETS: u32 = 5;
+
+/// Certificates that a person may renew at once: one that is due, and some whose answers were lost or
+/// that its person asked for.
+pub const CERTIFICATE_BURST: u32 = 4;
+
+/// Pace of one person's renewals, once the burst is spent. A certificate is due after 60 days; each is an
+/// entry that everybody mirrors for ever, so a device that loops adds 40 KB a year to it.
+pub const CERTIFICATE_INTERVAL: Duration = Duration::from_hours(24);

@@ -97,6 +97,9 @@ pub enum Request {
     },
     /// Entries of the transparency log from this index on. Answered [`Answer::Recorded`].
     ReadTransparency(u64),
+    /// A further certificate for my name and key, by this PKCS#10 request in DER. Answered
+    /// [`Answer::Certificate`].
+    Renew(Blob),
 }
 
 /// What an author sends to one person along with a commit (`docs/protocol.md` §4.6).

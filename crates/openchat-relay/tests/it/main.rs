@@ -12,6 +12,7 @@ mod people;
 mod prekeys;
 mod quotas;
 mod reading;
+mod renewals;
 mod resets;
 mod retention;
 mod ring;

@@ -13,7 +13,7 @@ use crate::{
 };
 use openchat_pki::{AuthorityError, HostName};
 use openchat_relay::{
-    EnrollOutcome, Identity, Invited, Outcome, Quotas, Relay, Retained, StoreError,
+    EnrollOutcome, Identity, Invited, Outcome, Quotas, Relay, RenewalOutcome, Retained, StoreError,
     chain::appends_to,
 };
 use openchat_store_sqlite::SqliteStore;
@@ -23,7 +23,7 @@ use openchat_wire::{
     enroll::{EnrollRefusal, EnrollRequest},
     frame::to_frame,
     limits::MAX_TAILS,
-    relay::{Answer, Refusal, ToClient, ToServer},
+    relay::{Answer, Refusal, Request, ToClient, ToServer},
 };
 use std::{
     io,
@@ -194,7 +194,7 @@ impl RelayThread {
         match job {
             Job::Request(Asked { who, mailbox, frame, window, turn, large }) => {
                 let outcome = match mailbox.admit(&frame.request) {
-                    Ok(()) => self.relay.handle(&who, &frame.request, now),
+                    Ok(()) => self.decide_request(&who, &frame.request, now),
                     Err(refusal) => Outcome::refused(refusal),
                 };
                 let log = appends_to(&frame.request);
@@ -227,6 +227,17 @@ impl RelayThread {
             }
             Job::Stop => None,
         }
+    }
+
+    fn decide_request(&mut self, who: &Identity, request: &Request, now: UnixMillis) -> Outcome {
+        let Request::Renew(csr) = request else { return self.relay.handle(who, request, now) };
+        let RenewalOutcome { answer, decided } =
+            self.relay.renew(who, &csr.0, now, &mut clock::rng());
+        match decided {
+            Ok(index) => tracing::info!(name = %who.name, index, "renewed"),
+            Err(fault) => tracing::warn!(name = %who.name, %fault, "not renewed"),
+        }
+        answer.map_or_else(Outcome::refused, Outcome::answer)
     }
 
     fn tell(&mut self, decided: Vec<Decided>) -> Result<(), StoreError> {

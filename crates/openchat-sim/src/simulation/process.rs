@@ -139,12 +139,19 @@ impl<D: Disk> Process<D> {
         connection: u64,
         (who, frame): (&Identity, ToServer),
         now: u64,
+        rng: &mut Chance,
     ) -> Option<&Outcome> {
         let clock = self.clock(now);
         let relay = self.relay.as_mut()?;
         let session = self.sessions.get_mut(&connection);
         let outcome = match session.map_or(Ok(()), |it| it.chains.admit(&frame.request)) {
-            Ok(()) => relay.handle(who, &frame.request, clock),
+            Ok(()) => match &frame.request {
+                Request::Renew(csr) => {
+                    let answer = relay.renew(who, &csr.0, clock, rng).answer;
+                    answer.map_or_else(Outcome::refused, Outcome::answer)
+                }
+                request => relay.handle(who, request, clock),
+            },
             Err(refusal) => Outcome::refused(refusal),
         };
         let log = appends_to(&frame.request);

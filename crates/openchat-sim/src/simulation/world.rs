@@ -376,7 +376,9 @@ impl<D: Disk> World<D> {
         let asked = request_line(&frame.request);
         let is_first = self.server.is_idle();
         let identity = self.devices[who.0].identity.clone();
-        let Some(outcome) = self.server.serve(connection, (&identity, frame), self.now) else {
+        let Some(outcome) =
+            self.server.serve(connection, (&identity, frame), self.now, &mut self.keys)
+        else {
             return Ok(());
         };
         let line = format!("{who:?} {asked}: {}", answer_line(&outcome.answer));
