@@ -8,7 +8,7 @@ use crate::{
 use openchat_crypto::{IdentityKey, InvalidKey};
 use openchat_engine::Device;
 use openchat_pki::{
-    CaCertificate, CaError, MemberCertificate, MemberError, ServerKeys, SignedError,
+    CaCertificate, CaError, MemberCertificate, MemberError, Origin, ServerKeys, SignedError,
 };
 use openchat_wire::relay::ALPN;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -67,6 +67,6 @@ pub(crate) fn device(identity: &Identity) -> Result<Device, DeviceError> {
         key: IdentityKey::from_pkcs8(&identity.key)?,
         certificate: identity.certificate.clone(),
         server_keys: ServerKeys::verify(&identity.server_keys, &ca)?,
-        ca,
+        origin: Origin::new(&ca, &identity.server_keys),
     })
 }

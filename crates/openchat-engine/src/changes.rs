@@ -7,6 +7,7 @@ use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Name, Seq};
 use crate::{
     conversation::{About, Conversation, Intent, Stage, Wish},
     event::{AlarmCode, Change, Event},
+    heads::{Said, Testimony},
     inbox::Keys,
     invitations::change_of,
     membership::ANOTHER_COPY,
@@ -61,6 +62,7 @@ impl Conversation {
                     self.lost_race(now);
                 }
                 self.tell(now, &news);
+                self.plan_revocations(now);
                 self.react(now, news, unclaimed);
                 self.forget_marks_of_the_gone(now);
             }
@@ -104,7 +106,10 @@ impl Conversation {
         let Some(group) = &self.group else { return };
         let (epoch, count) = (group.roster().epoch(), group.roster().tree().members());
         let head = *group.roster().head();
-        now.shared.compare_head(&self.target(), &news.author, &head);
+        if news.fingerprint != now.shared.me {
+            let said = Said::Named(head);
+            now.shared.compare(Testimony::new(self.target(), news.author.clone(), said));
+        }
         for change in &news.changes {
             self.note_inviter(now, news, change);
             if self.is_reading_all() {
@@ -298,7 +303,7 @@ fn member_change(now: &Now<'_>, news: &News, change: &group::Change) -> Option<(
         Did::Added { name, .. } => (name.clone(), Change::Added),
         Did::Admitted { name, .. } => (name.clone(), Change::Invited),
         Did::Struck { name, .. } => (name.clone(), Change::Declined),
-        Did::Lifted { fingerprint } => (now.shared.certified(fingerprint)?.clone(), Change::Lifted),
+        Did::Lifted { fingerprint } => (now.shared.certified(fingerprint)?, Change::Lifted),
         Did::Role { name, role: Role::Admin, .. } => (name.clone(), Change::Admin),
         Did::Role { name, role: Role::Member, .. } => (name.clone(), Change::Member),
         Did::Updated | Did::Rules(_) => return None,

@@ -40,7 +40,14 @@ pub enum Command {
         /// What.
         text: String,
     },
-    /// Trust somebody's key: the one that its name has now. It needs no connection.
+    /// Ask for a further certificate now. It waits for a connection. [`Event::Done`] or
+    /// [`Event::Failed`] tells what came of it, [`Event::Renewed`] before that what came.
+    Renew {
+        /// Chosen by the caller; returned when it is done or has failed.
+        order: u64,
+    },
+    /// Trust somebody's key: the one that its name has now. Of oneself, accepting says that one knows
+    /// what was told of one's own name. It needs no connection.
     /// [`Event::Done`] or [`Event::Failed`] tells what came of it.
     Trust {
         /// Chosen by the caller; returned when it is done or has failed.

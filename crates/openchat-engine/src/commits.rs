@@ -5,7 +5,7 @@ use openchat_group::{CommitError, Group, Pending, Proposal};
 use openchat_roster::{Naming, Policy, Reason};
 use openchat_wire::{
     Blob,
-    relay::{Answer, Letter, Quota, Refusal, Request},
+    relay::{Answer, Letter, Quota, Refusal},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ impl Conversation {
     pub(crate) fn intend(&mut self, now: &mut Now<'_>, intent: Intent) {
         if self.intent.is_none() {
             self.intent = Some(intent);
-            self.ask(now.shared, Ask::HeadForCommit, Request::Head);
+            self.head_asked = Some(now.shared.read_log());
         }
     }
 
@@ -55,6 +55,7 @@ impl Conversation {
                 let is_due = self.next_leave().is_some_and(|at| at <= now.time);
                 self.may_commit() && is_due
             }
+            Intent::Revoked => self.may_commit() && self.is_revocation_due(now.time),
         }
     }
 
@@ -69,13 +70,15 @@ impl Conversation {
         let proposal = match intent {
             Intent::Task => self.task_proposal()?,
             Intent::Leaves => self.leaves_proposal(now),
+            Intent::Revoked => self.revocations_proposal(now)?,
             _ => Proposal::update(),
         };
         let naming = self.naming().cloned();
+        let replaces = self.replaced(now);
         let author = now.shared.author()?;
         let (group, mut rng) = (self.group.as_mut()?, &mut *now.rng);
         let made = match intent {
-            Intent::Join => group.join(&author, None, &mut rng),
+            Intent::Join => group.join(&author, replaces, &mut rng),
             Intent::Rejoin => group.rejoin(&author, Vec::new(), &mut rng),
             _ => group.propose(&author, naming.as_ref(), proposal, &mut rng),
         };
@@ -114,7 +117,7 @@ impl Conversation {
             About::Open(name) => Policy::open(name.clone()),
             About::Closed(naming) => Policy::closed(naming.as_ref()?),
             About::Direct(_) => Policy::direct(now.shared.me, self.peer?.fingerprint()),
-            About::Unknown => return None,
+            About::Former(_) | About::Unknown => return None,
         })
     }
 

@@ -9,7 +9,7 @@ use openchat_crypto::PublicKey;
 use openchat_group::{Group, Pending};
 use openchat_roster::{Claim, Heartbeat, LeaveEntry, Naming, Seat, Seen, SignedHeartbeat};
 use openchat_wire::{
-    Epoch, Fingerprint, Generation, GroupId, GroupName, Name, Seq, UnixMillis, relay::Request,
+    Blob, Epoch, Fingerprint, Generation, GroupId, GroupName, Name, Seq, UnixMillis, relay::Request,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ use crate::{
     target::Target,
     tasks::{Founding, Task},
     timers::{LEAVE_WAIT, Timers},
+    transparency::Ticket,
     witness::Expected,
 };
 
@@ -43,6 +44,8 @@ pub(crate) enum About {
     Closed(Option<Naming>),
     /// The direct conversation with this person.
     Direct(Name),
+    /// A direct conversation with a key of this person that was revoked since. It is over.
+    Former(Name),
 }
 
 /// What this device's person wants of it.
@@ -108,6 +111,8 @@ pub(crate) enum Intent {
     Task,
     /// Remove those who have asked to leave.
     Leaves,
+    /// Remove those whose keys were revoked.
+    Revoked,
 }
 
 /// A message key of this device, by epoch and generation.
@@ -195,9 +200,19 @@ pub(crate) struct Conversation {
     pub(crate) notes: Notes,
     /// Entries without a body, since the person was told of some.
     pub(crate) dropped: Option<DroppedRange>,
-    /// Entries that came and were not processed: they wait for a certificate.
+    /// Whose key was revoked, and when this device removes it if nobody else has.
+    pub(crate) revoked: BTreeMap<Fingerprint, UnixMillis>,
+    /// Entries that came and were not processed: they wait for the transparency log.
     pub(crate) backlog: Backlog,
-    pub(crate) waits_for: BTreeSet<Fingerprint>,
+    /// The read of the transparency log that the next entry waits for.
+    pub(crate) unproven: Option<Ticket>,
+    /// The read that the intended commit waits for: it names that head.
+    pub(crate) head_asked: Option<Ticket>,
+    /// Certificates of people to be brought in that the mirror did not have, and the reads after
+    /// which it must.
+    pub(crate) claimed_keys: Vec<(Name, Blob, Ticket)>,
+    /// The size of the transparency log that this device has last told of here.
+    pub(crate) witnessed: u64,
     /// Who was accused of another history already.
     pub(crate) accused: BTreeSet<Fingerprint>,
     /// What somebody has seen and this device has not.
@@ -251,7 +266,11 @@ impl Conversation {
             notes: Notes::default(),
             dropped: None,
             backlog: Backlog::default(),
-            waits_for: BTreeSet::new(),
+            revoked: BTreeMap::new(),
+            unproven: None,
+            head_asked: None,
+            claimed_keys: Vec::new(),
+            witnessed: 0,
             accused: BTreeSet::new(),
             expected: None,
             claimed: None,
@@ -339,6 +358,7 @@ impl Conversation {
             commits.then_some(timers.heal_at),
             timers.claim_at.filter(|_| commits),
             self.next_leave().filter(|_| commits),
+            self.next_revocation().filter(|_| commits),
         ];
         let live = live.into_iter().filter(|_| self.stage == Stage::Live);
         let all = always.into_iter().chain(live);
@@ -362,13 +382,13 @@ impl Conversation {
         if self.stage != Stage::Halted {
             self.stage = Stage::Offline;
         }
-        self.intent = None;
+        (self.intent, self.head_asked, self.unproven) = (None, None, None);
+        self.claimed_keys.clear();
         (self.notes.barred, self.notes.rereads) = (false, 0);
         self.forget_asked();
         self.claimed = None;
         self.read_to = Seq(0);
         self.backlog.clear();
-        self.waits_for.clear();
         self.outbox.disconnected();
         self.marks.disconnected();
     }
@@ -406,7 +426,8 @@ impl Conversation {
     /// Whether a claim, or the removal of somebody who leaves, is due soon or on its way.
     pub(crate) fn owes_commit(&self) -> bool {
         let on_its_way = self.group.as_ref().is_some_and(|group| group.pending().is_some());
-        let due = self.timers.claim_at.is_some() || self.next_leave().is_some();
+        let removes = self.next_leave().or(self.next_revocation()).is_some();
+        let due = self.timers.claim_at.is_some() || removes;
         self.stage == Stage::Live && (due || on_its_way)
     }
 

@@ -88,7 +88,8 @@ impl Engine {
             return None;
         }
         let own = self.conversations.values().filter_map(Conversation::next_deadline);
-        own.chain(self.ping_at).chain(self.upkeep.next_deadline()).min()
+        let device = [self.ping_at, self.upkeep.next_deadline(), self.shared.renewal.at];
+        own.chain(device.into_iter().flatten()).min()
     }
 
     /// Texts that are not known to be in the log.
@@ -165,7 +166,7 @@ impl Engine {
             kind: match about {
                 About::Open(_) => Kind::Open,
                 About::Closed(_) => Kind::Closed,
-                About::Direct(_) => Kind::Direct,
+                About::Direct(_) | About::Former(_) => Kind::Direct,
                 About::Unknown => Kind::Unknown,
             },
             group: conversation.id(),
@@ -185,7 +186,8 @@ impl Engine {
         self.shared.online = true;
         self.shared.head_doubted = false;
         self.ping_at = Some(time.after(PING_INTERVAL));
-        self.shared.ask(Asked::Head, Request::Head);
+        self.shared.ask_for_testified();
+        self.begin_renewing(time);
         // Letters first: a log that takes this device's seat may be followed by one that tells it
         // how it comes in again.
         self.settle_in(time);
@@ -200,6 +202,8 @@ impl Engine {
     fn disconnected(&mut self) {
         self.shared.online = false;
         self.shared.asked.clear();
+        self.shared.log.disconnected();
+        self.shared.forget_renewal();
         self.shared.pen.forget_requests();
         self.ping_at = None;
         self.upkeep = Upkeep::default();
@@ -210,6 +214,7 @@ impl Engine {
         match command {
             Command::Open { target } => self.open(&target, time, rng),
             Command::Send { target, id, text } => self.send(&target, (id, text), time, rng),
+            Command::Renew { order } => self.renew(order, time),
             Command::Trust { order, who, on } => self.trust(order, &who, on, time, rng),
             Command::Order { order, what } => self.order(order, what, time, rng),
         }
@@ -258,7 +263,12 @@ impl Engine {
                     conversation.company(now, online, offline);
                 });
             }
-            ToClient::Goodbye(_) | ToClient::Head(_) => {}
+            ToClient::Head(head) => {
+                if self.shared.is_news_of_log(&head) {
+                    self.shared.read_log();
+                }
+            }
+            ToClient::Goodbye(_) => {}
         }
     }
 
@@ -288,19 +298,10 @@ impl Engine {
         rng: &mut dyn CryptoRng,
     ) {
         let Some(asked) = self.shared.asked.remove(&id) else { return };
-        let mut now = Now { shared: &mut self.shared, time, rng };
         match asked {
             Asked::Ping => {}
-            Asked::Head => take_head(&mut now, &answer),
-            Asked::Certificate(key) => {
-                if let Ok(Answer::Certificate(der)) = &answer {
-                    now.shared.take_certificate(key, der);
-                }
-                let busy = matches!(answer, Err(Refusal::Internal | Refusal::Paced { .. }));
-                for conversation in self.conversations.values_mut() {
-                    conversation.certificate_answered(&mut now, key, busy);
-                }
-            }
+            Asked::Log => self.log_answered(answer, time, rng),
+            Asked::Renewal => self.renewal_answered(answer, time),
             Asked::Stock => self.stock_answered(&answer, time, rng),
             Asked::Publication => self.publication_answered(&answer, time),
             Asked::Inbox => self.inbox_answered(&answer, time),
@@ -431,10 +432,6 @@ impl Conversation {
         match ask {
             Ask::Find => self.found(now, &answer),
             Ask::Read => self.read_answered(now, answer),
-            Ask::HeadForCommit => {
-                take_head(now, &answer);
-                self.commit_intended(now);
-            }
             Ask::Commit => self.commit_answered(now, answer),
             Ask::SeatReceipt => self.seated(now, answer),
             Ask::Tail => self.tail_answered(now, &answer),
@@ -455,11 +452,5 @@ fn group_of(answer: &Result<Answer, Refusal>) -> Option<GroupId> {
     match answer {
         Ok(Answer::Group(id)) | Err(Refusal::NameTaken(id)) => Some(*id),
         _ => None,
-    }
-}
-
-fn take_head(now: &mut Now<'_>, answer: &Result<Answer, Refusal>) {
-    if let Ok(Answer::Head(bytes)) = answer {
-        now.shared.take_head(bytes);
     }
 }

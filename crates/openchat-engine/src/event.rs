@@ -208,6 +208,14 @@ pub enum AlarmCode {
     ForgedPrekey,
     /// A name that this device knows has another key now.
     KeyChanged,
+    /// The server has shown others another transparency log than this device.
+    SplitView,
+    /// The transparency log breaks its own rules.
+    LogIrregular,
+    /// The transparency log has something about this device's name that the device did not ask for.
+    OwnName,
+    /// This device's key was revoked.
+    Revoked,
 }
 
 impl AlarmCode {
@@ -227,6 +235,10 @@ impl AlarmCode {
             Self::Equivocation => "equivocation",
             Self::ForgedPrekey => "forged-prekey",
             Self::KeyChanged => "key-changed",
+            Self::SplitView => "split-view",
+            Self::LogIrregular => "log-irregular",
+            Self::OwnName => "own-name",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -234,6 +246,16 @@ impl AlarmCode {
 /// News for people and scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A file that proves to anybody with the CA's pin that the server has lied. It is to be kept.
+    Evidence(Vec<u8>),
+    /// This device has a further certificate, for the connections to come. It is to be kept once it
+    /// was checked against the CA.
+    Renewed {
+        /// In DER.
+        certificate: Vec<u8>,
+        /// Its end.
+        until: UnixMillis,
+    },
     /// This device is seated and has read the log to its end.
     Ready {
         /// The conversation.

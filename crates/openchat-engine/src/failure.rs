@@ -12,6 +12,7 @@ pub(crate) mod code {
     pub(crate) const CLOCK: &str = "clock";
     pub(crate) const DENIED: &str = "denied";
     pub(crate) const DIRECT: &str = "direct";
+    pub(crate) const EXPIRING: &str = "expiring";
     pub(crate) const FORGED_PREKEY: &str = "forged-prekey";
     pub(crate) const GONE: &str = "gone";
     pub(crate) const HALTED: &str = "halted";
@@ -96,6 +97,16 @@ impl Failure {
         let message = format!("the key of {who} was revoked, so nothing is sealed for it");
         let hint = "Nothing was sent. Ask your operator in person what has become of it.";
         Self::new(code::DENIED, message, hint)
+    }
+
+    pub(crate) fn not_renewed() -> Self {
+        let message = "the server's answer is no certificate of this device's name and key";
+        Self::new(code::UNCERTIFIED, message, "The old one stays. Ask its operator in person.")
+    }
+
+    pub(crate) fn renewed_too_often() -> Self {
+        let message = "the server renews a certificate a few times, then once a day";
+        Self::new(code::REFUSED, message, "The one you have stays: openchat whoami")
     }
 
     pub(crate) fn not_there(who: &Name) -> Self {

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     people::Prospect,
     record::Key,
-    shared::{ASK_OPERATOR, Ask, Asked, Doing, Known, Now},
+    shared::{ASK_OPERATOR, Ask, Doing, Known, Now},
     tasks::Founding,
 };
 
@@ -38,7 +38,7 @@ impl Conversation {
                 self.founding.get_or_insert_default().sought = true;
                 self.prepare(now);
             }
-            (None, About::Closed(None) | About::Unknown) => self.withdraw(now),
+            (None, About::Closed(None) | About::Unknown | About::Former(_)) => self.withdraw(now),
         }
     }
 
@@ -121,7 +121,8 @@ impl Conversation {
     pub(crate) fn withdraw(&mut self, now: &mut Now<'_>) {
         self.stage = Stage::Out;
         self.backlog.clear();
-        self.waits_for.clear();
+        self.unproven = None;
+        self.revoked.clear();
         (self.intent, self.expected, self.claimed) = (None, None, None);
         if let Some(id) = self.id() {
             now.shared.inbox.forget(&mut now.shared.pen, &id);
@@ -152,10 +153,11 @@ impl Conversation {
             (About::Closed(Some(naming)), Access::Closed { name_hash }) => {
                 naming.hash() == *name_hash
             }
-            (About::Direct(name), Access::Direct { peers }) => {
+            (About::Direct(name) | About::Former(name), Access::Direct { peers }) => {
                 let me = now.shared.me;
                 let is_right = |it: &Fingerprint| {
-                    *it == me || now.shared.certified(it).is_some_and(|certified| certified == name)
+                    *it == me
+                        || now.shared.certified(it).is_some_and(|certified| certified == *name)
                 };
                 peers.contains(&me) && peers.iter().all(is_right)
             }
@@ -177,15 +179,11 @@ impl Conversation {
             Access::Direct { peers } => {
                 let me = now.shared.me;
                 let Some(peer) = peers.iter().find(|peer| **peer != me).copied() else { return };
-                let Some(known) = now.shared.known(&peer).filter(|_| peers.contains(&me)) else {
-                    // Its certificate comes with a commit that seats it, or has to be asked for.
-                    if self.waits_for.insert(peer) {
-                        now.shared.ask(Asked::Certificate(peer), Request::Certificate(peer));
-                    }
+                let Some(name) = now.shared.certified(&peer).filter(|_| peers.contains(&me)) else {
                     return;
                 };
-                self.peer = Some(known.key);
-                About::Direct(known.name.clone())
+                let is_over = now.shared.log.mirror().is_revoked(&peer);
+                if is_over { About::Former(name) } else { About::Direct(name) }
             }
         };
         self.set_about(now, about);

@@ -36,7 +36,7 @@ pub(crate) fn relabel(conversations: &mut BTreeMap<Local, Conversation>) {
             }
             About::Open(name) => Some(name.clone()),
             About::Closed(naming) => naming.as_ref().map(|naming| naming.name.clone()),
-            About::Unknown => None,
+            About::Former(_) | About::Unknown => None,
         };
         let is_closed = matches!(conversation.card.about, About::Closed(_));
         let is_tagged = is_closed && name.as_ref().is_some_and(|name| name.as_str() == LOBBY);

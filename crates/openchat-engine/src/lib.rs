@@ -15,10 +15,12 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
+mod archive;
 mod backlog;
 mod changes;
 mod command;
 mod commits;
+mod content;
 mod conversation;
 mod delivered;
 mod dropped;
@@ -26,6 +28,8 @@ mod engine;
 mod event;
 mod failure;
 mod finding;
+mod following;
+mod heads;
 mod history;
 mod inbox;
 mod invitations;
@@ -42,12 +46,15 @@ mod pins;
 mod prekeys;
 mod reading;
 mod record;
+mod renewal;
+mod revocations;
 mod safety;
 mod sending;
 mod shared;
 mod target;
 mod tasks;
 mod timers;
+mod transparency;
 mod trusting;
 mod upkeep;
 mod witness;

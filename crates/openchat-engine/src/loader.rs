@@ -10,8 +10,10 @@ use openchat_wire::{
 };
 
 use crate::{
+    archive::Archive,
     conversation::{Card, Conversation, Leaver, Progress, Wish},
     engine::Engine,
+    following::Warning,
     history::Past,
     inbox::Letter,
     invitations::NEVER,
@@ -53,7 +55,12 @@ pub(crate) struct Loader {
     groups: BTreeMap<GroupId, Stored>,
     outgoing: Vec<(Local, u64, Outgoing)>,
     said: Vec<(Local, u64, Own)>,
-    certificates: Vec<Blob>,
+    /// Kept before there was a mirror.
+    outdated: Vec<Key>,
+    logged: BTreeMap<u64, Blob>,
+    mirror: Option<Blob>,
+    warnings: BTreeMap<u64, Warning>,
+    renewal: bool,
     pins: Vec<(Name, Blob)>,
     prekeys: Vec<(Digest, Private)>,
     inbox: Seq,
@@ -106,7 +113,16 @@ impl Loader {
                 let hash = Digest(key.hash().ok_or(LoadError::Key)?);
                 self.prekeys.push((hash, decode(bytes, MAX_ENTRY)?));
             }
-            Kind::Certificate => self.certificates.push(value),
+            Kind::Certificate => self.outdated.push(key.clone()),
+            Kind::Logged => {
+                self.logged.insert(key.number().ok_or(LoadError::Key)?, value);
+            }
+            Kind::Mirror => self.mirror = Some(value),
+            Kind::Warning => {
+                let index = key.number().ok_or(LoadError::Key)?;
+                self.warnings.insert(index, decode(bytes, MAX_ENTRY)?);
+            }
+            Kind::Renewal => self.renewal = true,
             Kind::Head => self.head = Some(value),
             Kind::Inbox => self.inbox = decode(bytes, MAX_ENTRY)?,
             Kind::Pin => {
@@ -149,11 +165,19 @@ impl Loader {
     fn load_shared(&mut self, engine: &mut Engine) -> Result<(), LoadError> {
         let damaged = LoadError::Record(DecodeError::Malformed);
         let shared = &mut engine.shared;
-        for der in &self.certificates {
-            shared.load_certificate(der).ok_or_else(|| damaged.clone())?;
+        self.outdated.drain(..).for_each(|key| shared.pen.delete(key));
+        let archive = Archive::load(core::mem::take(&mut self.logged))?;
+        // A head without entries is of before there was a mirror, or of an empty log.
+        if archive.len() > 0 {
+            let (head, mirror) = (self.head.as_ref(), self.mirror.as_ref());
+            shared.load_log(archive, head, mirror).ok_or_else(|| damaged.clone())?;
         }
-        if let Some(head) = &self.head {
-            shared.load_head(head).ok_or_else(|| damaged.clone())?;
+        shared.warnings = core::mem::take(&mut self.warnings);
+        for warning in shared.warnings.clone().values() {
+            shared.warn(warning);
+        }
+        if self.renewal {
+            shared.renewal.load();
         }
         for (name, stored) in self.pins.drain(..) {
             shared.pins.load(name, &stored).ok_or_else(|| damaged.clone())?;

@@ -65,7 +65,6 @@ impl Conversation {
             {
                 self.stage = Stage::Reading { complete };
                 for (seq, entry) in entries {
-                    self.ask_certificates(now, &entry);
                     self.backlog.push(seq, Shown::Whole(entry));
                 }
                 self.process(now);
@@ -238,6 +237,7 @@ impl Conversation {
             let message = "somebody else has used your identity here; this device sends nothing";
             self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
         }
+        self.plan_revocations(now);
         self.forget_refused(now);
         self.come_back_if_left_behind(now);
         self.resend_commit(now);
@@ -323,9 +323,6 @@ impl Conversation {
     }
 
     fn retry(&mut self, now: &mut Now<'_>) {
-        for key in &self.waits_for {
-            now.shared.ask(Asked::Certificate(*key), Request::Certificate(*key));
-        }
         self.forget_asked();
         match self.stage {
             Stage::Live => {

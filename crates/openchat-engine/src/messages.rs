@@ -7,9 +7,11 @@ use openchat_wire::{
 };
 
 use crate::{
+    content::unwrap,
     conversation::{About, Conversation},
     event::{AlarmCode, Event, StoredMessage},
     failure::Failure,
+    heads::{Said, Testimony},
     membership::ANOTHER_COPY,
     missed::{Again, Audience, Named, read_missed},
     outbox::Outgoing,
@@ -65,7 +67,7 @@ impl Conversation {
         let Outgoing { id, content, .. } = mine;
         let (me, hash) = (now.shared.me, content.hash());
         if is_news {
-            self.show(now, seq, (me, id), &content);
+            self.show(now, seq, (me, id), &unwrap(&content).1);
             self.count_marks(seq, id, epoch);
             self.said.push(&mut now.shared.pen, id, content, epoch);
         }
@@ -77,13 +79,25 @@ impl Conversation {
         if let Some(id) = self.id() {
             self.missed.came(&mut now.shared.pen, id, named);
         }
+        let (head, content) = unwrap(content);
+        if let Some(head) = head {
+            self.compare_log(now, named.0, head);
+        }
         match content.kind {
             ContentKind::NAMING => self.take_naming(now, named.0, &content.body),
             ContentKind::MISSED => self.say_again(now, named.0, &content.body),
             _ => {
-                self.show(now, seq, named, content);
+                self.show(now, seq, named, &content);
                 self.owe_mark(now, named.0);
             }
+        }
+    }
+
+    /// The author was shown a transparency log with this head.
+    fn compare_log(&self, now: &mut Now<'_>, author: Fingerprint, head: Blob) {
+        if let Some(author) = self.seat(&author).map(|seat| seat.name.clone()) {
+            let testimony = Testimony::new(self.target(), author, Said::Signed(head));
+            now.shared.compare(testimony);
         }
     }
 

@@ -172,7 +172,7 @@ impl Conversation {
         match &self.card.about {
             About::Open(name) => Some(name),
             About::Closed(naming) => naming.as_ref().map(|naming| &naming.name),
-            About::Direct(_) | About::Unknown => None,
+            About::Direct(_) | About::Former(_) | About::Unknown => None,
         }
     }
 

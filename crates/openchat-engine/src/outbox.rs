@@ -7,6 +7,7 @@ use openchat_wire::{Blob, Epoch, MessageId, Seq};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    content::kind_of,
     output::Pen,
     record::{Key, Local},
 };
@@ -37,7 +38,7 @@ impl Outgoing {
 
     /// Something that the person wrote, rather than the device.
     pub(crate) fn is_text(&self) -> bool {
-        self.content.kind == ContentKind::TEXT
+        kind_of(&self.content) == ContentKind::TEXT
     }
 }
 

@@ -15,8 +15,10 @@ use crate::{
     conversation::{About, Conversation, Intent, Stage},
     event::{AlarmCode, Event, Trust},
     failure::{Failure, code},
+    following::Proof,
     shared::{ASK_OPERATOR, Ask, Known, Now},
     tasks::{Deed, Founding, Task},
+    transparency::Ticket,
 };
 
 /// Questions about people on their way at once: enough to fill a round trip, and few to ask again
@@ -124,20 +126,54 @@ impl Conversation {
     ) {
         match answer {
             Ok(Answer::Certificate(der)) => {
-                let Some(known) = now.shared.take_certificate_of(name, der) else {
-                    let message = format!("the server has no certificate of the CA for {name}");
-                    self.alarm(now, AlarmCode::Uncertified, &message, ASK_OPERATOR);
-                    return self.give_up_on(now, name, &Failure::uncertified(name));
-                };
-                // Nothing is sealed for a key that has taken the place of one that was known.
-                if now.shared.trust(name, &known.key.fingerprint()) == Trust::Changed {
-                    return self.give_up_on(now, name, &Failure::changed(name));
+                if let Proof::Unproven = self.judge_key(now, name, der) {
+                    // It may have been certified a moment ago.
+                    let ticket = now.shared.read_log();
+                    self.claimed_keys.push((name.clone(), der.clone(), ticket));
                 }
-                self.person_known(now, &known);
             }
             Err(Refusal::NotFound) => self.give_up_on(now, name, &Failure::nobody(name)),
             other => self.ask_later(now, other),
         }
+    }
+
+    /// The transparency log was read since certificates came that it did not have.
+    pub(crate) fn judge_claimed(&mut self, now: &mut Now<'_>) {
+        let all = core::mem::take(&mut self.claimed_keys);
+        let is_read = |(.., ticket): &(Name, Blob, Ticket)| now.shared.log.is_read(*ticket);
+        let (read, waiting): (Vec<_>, Vec<_>) = all.into_iter().partition(is_read);
+        self.claimed_keys = waiting;
+        for (name, der, _) in read {
+            if let Proof::Unproven = self.judge_key(now, &name, &der) {
+                self.not_certified(now, &name);
+            }
+        }
+    }
+
+    /// K1: a key is a person's if this device's mirror says so.
+    fn judge_key(&mut self, now: &mut Now<'_>, name: &Name, der: &Blob) -> Proof {
+        let proof = now.shared.prove(name, der);
+        match &proof {
+            Proof::Proven(known) => {
+                let key = known.key.fingerprint();
+                now.shared.met(name, key);
+                // Nothing is sealed for a key that has taken the place of one that was known.
+                if now.shared.trust(name, &key) == Trust::Changed {
+                    self.give_up_on(now, name, &Failure::changed(name));
+                } else {
+                    self.person_known(now, known);
+                }
+            }
+            Proof::Unreadable => self.not_certified(now, name),
+            Proof::Unproven => {}
+        }
+        proof
+    }
+
+    fn not_certified(&mut self, now: &mut Now<'_>, name: &Name) {
+        let message = format!("the server's key for {name} is not the transparency log's");
+        self.alarm(now, AlarmCode::Uncertified, &message, ASK_OPERATOR);
+        self.give_up_on(now, name, &Failure::uncertified(name));
     }
 
     fn person_known(&mut self, now: &mut Now<'_>, known: &Known) {

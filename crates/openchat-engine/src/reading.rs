@@ -1,8 +1,8 @@
 //! How a conversation works through its log, entry by entry, in order.
 
 use openchat_group::Group;
-use openchat_roster::{CommitEntry, LogEntry, NoticeEntry, Operation, Seen};
-use openchat_wire::{Blob, Digest, Fingerprint, MessageId, Name, Seq, relay::Request};
+use openchat_roster::{Access, CommitEntry, LogEntry, NoticeEntry, Operation, Seen};
+use openchat_wire::{Blob, Digest, Fingerprint, MessageId, Name, Seq};
 
 use crate::{
     backlog::Shown,
@@ -18,7 +18,7 @@ pub(crate) const UPDATE: &str = "Update openchat: a newer version wrote this.";
 enum Step {
     /// Go on with the next one.
     Done,
-    /// This one waits for a certificate.
+    /// This one waits for the transparency log.
     Blocked,
     /// The conversation has halted, or goes on elsewhere.
     Stop,
@@ -34,9 +34,6 @@ impl Conversation {
             let message = "the relay floods this group";
             return self.halt(now, AlarmCode::HeldBack, message, "Run 'openchat join' again.");
         }
-        if let Shown::Whole(entry) = &entry {
-            self.ask_certificates(now, entry);
-        }
         self.backlog.push(seq, entry);
         self.process(now);
     }
@@ -49,9 +46,9 @@ impl Conversation {
             && now.shared.asked.values().any(|it| *it == tail)
     }
 
-    /// Works through the backlog as far as the certificates allow.
+    /// Works through the backlog as far as the transparency log allows.
     pub(crate) fn process(&mut self, now: &mut Now<'_>) {
-        if !self.waits_for.is_empty() {
+        if self.is_blocked(now) {
             return;
         }
         while let Some((seq, entry)) = self.backlog.pop() {
@@ -62,7 +59,7 @@ impl Conversation {
                 self.read_entry(now, seq, &entry)
             };
             match step {
-                Step::Done => {}
+                Step::Done => self.unproven = None,
                 Step::Blocked => {
                     self.backlog.put_back(seq, entry);
                     return;
@@ -71,8 +68,7 @@ impl Conversation {
             }
         }
         match self.stage {
-            Stage::Reading { .. } if self.waits_for.is_empty() => self.commits_processed(now),
-            Stage::Reading { .. } => {}
+            Stage::Reading { .. } => self.commits_processed(now),
             _ => self.check_synced(now),
         }
     }
@@ -193,13 +189,14 @@ impl Conversation {
         self.check_ahead(now);
     }
 
-    /// K1: everybody who takes a seat, is added or admitted must be certified by the pinned CA,
-    /// under that name.
+    /// K1: everybody who takes a seat, is added or admitted has this name and key in this device's
+    /// mirror of the transparency log; so have the two of a direct conversation.
     fn check_people(&mut self, now: &mut Now<'_>, commit: &CommitEntry) -> Step {
-        for (name, key) in people(commit) {
+        let people = People::of(commit);
+        for (name, key) in people.named {
             match now.shared.certified(&key) {
-                Some(certified) if *certified == name => {}
-                None => return Step::Blocked,
+                Some(certified) if certified == name => now.shared.met(&name, key),
+                None => return self.uncertified(now),
                 Some(certified) => {
                     let message = format!("{certified}'s key is in this group as {name}");
                     self.halt(now, AlarmCode::Uncertified, &message, ASK_OPERATOR);
@@ -207,33 +204,27 @@ impl Conversation {
                 }
             }
         }
+        if people.peers.iter().any(|peer| now.shared.certified(peer).is_none()) {
+            return self.uncertified(now);
+        }
         Step::Done
     }
 
-    /// Asks, once, for the certificates that an entry of the backlog will need.
-    pub(crate) fn ask_certificates(&mut self, now: &mut Now<'_>, entry: &Blob) {
-        let Ok(LogEntry::Commit(commit)) = LogEntry::decode(&entry.0) else { return };
-        for (_, key) in people(&commit) {
-            if now.shared.certified(&key).is_none() && self.waits_for.insert(key) {
-                now.shared.ask(Asked::Certificate(key), Request::Certificate(key));
-            }
+    /// A key that the mirror does not have may have been certified a moment ago. What an honest server
+    /// has let into a group stands in its log before.
+    fn uncertified(&mut self, now: &mut Now<'_>) -> Step {
+        if self.unproven.is_some_and(|asked| now.shared.log.is_read(asked)) {
+            let message = "somebody is in this group whom the transparency log does not have";
+            self.halt(now, AlarmCode::Uncertified, message, ASK_OPERATOR);
+            return Step::Stop;
         }
+        self.unproven = Some(now.shared.read_log());
+        Step::Blocked
     }
 
-    /// A certificate has come, or there is none, or the relay is too busy to say.
-    pub(crate) fn certificate_answered(&mut self, now: &mut Now<'_>, key: Fingerprint, busy: bool) {
-        if !self.waits_for.contains(&key) {
-            return;
-        }
-        if now.shared.certified(&key).is_some() {
-            self.waits_for.remove(&key);
-            self.process(now);
-        } else if busy {
-            self.timers.retry(now.time, 1_000, now.rng);
-        } else {
-            let message = "somebody is in this group whose key the pinned CA has not certified";
-            self.halt(now, AlarmCode::Uncertified, message, ASK_OPERATOR);
-        }
+    /// Whether the next entry waits for the transparency log.
+    fn is_blocked(&self, now: &Now<'_>) -> bool {
+        self.unproven.is_some_and(|asked| !now.shared.log.is_read(asked))
     }
 
     /// A member says that a commit left it behind.
@@ -249,15 +240,33 @@ impl Conversation {
     }
 }
 
-/// Whom a commit seats, adds or admits.
-fn people(commit: &CommitEntry) -> Vec<(Name, Fingerprint)> {
-    let Ok(commit) = commit.view() else { return Vec::new() };
-    let person = |operation: Operation| match operation {
-        Operation::Create { entrant, .. }
-        | Operation::Join { entrant, .. }
-        | Operation::Add { entrant, .. } => Some((entrant.name, entrant.key.fingerprint())),
-        Operation::Admit(person) => Some((person.name, person.fingerprint)),
-        _ => None,
-    };
-    commit.operations.into_iter().filter_map(person).collect()
+/// Whom a commit speaks of.
+#[derive(Default)]
+struct People {
+    /// Whom it seats, adds or admits.
+    named: Vec<(Name, Fingerprint)>,
+    /// For whom it begins a direct conversation.
+    peers: Vec<Fingerprint>,
+}
+
+impl People {
+    fn of(commit: &CommitEntry) -> Self {
+        let mut people = Self::default();
+        let operations = commit.view().map(|commit| commit.operations).unwrap_or_default();
+        for operation in operations {
+            if let Operation::Create { policy, .. } = &operation
+                && let Access::Direct { peers } = &policy.access
+            {
+                people.peers.extend(peers);
+            }
+            people.named.extend(match operation {
+                Operation::Create { entrant, .. }
+                | Operation::Join { entrant, .. }
+                | Operation::Add { entrant, .. } => Some((entrant.name, entrant.key.fingerprint())),
+                Operation::Admit(person) => Some((person.name, person.fingerprint)),
+                _ => None,
+            });
+        }
+        people
+    }
 }

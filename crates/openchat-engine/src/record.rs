@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Outgoing,
     /// What is remembered of a log entry, by place.
     Past,
-    /// A member's certificate, by fingerprint.
+    /// A member's certificate: kept before there was a mirror.
     Certificate,
     /// The newest transparency head.
     Head,
@@ -73,10 +73,18 @@ pub(crate) enum Kind {
     Said,
     /// How far a member has read, as it has signed.
     Mark,
+    /// Entries of the transparency log, by number of the record.
+    Logged,
+    /// What the mirror makes of them.
+    Mirror,
+    /// An entry about this device that it did not ask for, by index.
+    Warning,
+    /// A further certificate was asked for.
+    Renewal,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 21] = [
         Self::Progress,
         Self::Commit,
         Self::Outgoing,
@@ -94,6 +102,10 @@ impl Kind {
         Self::Missed,
         Self::Said,
         Self::Mark,
+        Self::Logged,
+        Self::Mirror,
+        Self::Warning,
+        Self::Renewal,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -119,6 +131,10 @@ impl Kind {
             Self::Missed => 19,
             Self::Said => 20,
             Self::Mark => 21,
+            Self::Logged => 22,
+            Self::Mirror => 23,
+            Self::Warning => 24,
+            Self::Renewal => 25,
         }
     }
 
@@ -184,8 +200,20 @@ impl Key {
         Kind::Prekey.key(None, &hash.0)
     }
 
-    pub(crate) fn certificate(of: &Fingerprint) -> Self {
-        Kind::Certificate.key(None, &of.0)
+    pub(crate) fn logged(number: u64) -> Self {
+        Kind::Logged.key(None, &number.to_be_bytes())
+    }
+
+    pub(crate) fn mirror() -> Self {
+        Kind::Mirror.key(None, b"")
+    }
+
+    pub(crate) fn warning(index: u64) -> Self {
+        Kind::Warning.key(None, &index.to_be_bytes())
+    }
+
+    pub(crate) fn renewal() -> Self {
+        Kind::Renewal.key(None, b"")
     }
 
     pub(crate) fn head() -> Self {

@@ -41,6 +41,7 @@ impl Conversation {
         }
         let body = Blob(text.into_bytes());
         let content = Content { time: now.time, kind: ContentKind::TEXT, body };
+        let content = self.with_head(now, content);
         self.outbox.push(&mut now.shared.pen, Outgoing::new(id, content));
         if self.stage == Stage::Offline {
             // It has only just begun, or there is no connection.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use openchat_crypto::{CryptoRng, IdentityKey, PublicKey};
 use openchat_group::Author;
-use openchat_pki::{CaCertificate, Head, MemberCertificate, Rollback, ServerKeys, UnverifiedHead};
+use openchat_pki::{MemberCertificate, Origin, Serial, ServerKeys};
 use openchat_roster::{HeadRef, inbox};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, MessageId, Name, UnixMillis,
@@ -12,12 +12,17 @@ use openchat_wire::{
 };
 
 use crate::{
+    archive::Archive,
     event::{AlarmCode, Trust},
+    following::Warning,
+    heads::Testimonies,
     inbox::Inbox,
     output::Pen,
     pins::{Met, Pins},
     prekeys::Prekeys,
     record::{Key, Local},
+    renewal::Renewal,
+    transparency::Transparency,
 };
 
 /// This device: its key, its name, and the server that certified it.
@@ -29,18 +34,20 @@ pub struct Device {
     pub key: IdentityKey,
     /// The certificate in DER.
     pub certificate: Vec<u8>,
-    /// The pinned CA.
-    pub ca: CaCertificate,
     /// The keys that the CA stated for its relay and its transparency log.
     pub server_keys: ServerKeys,
+    /// The CA's certificates and its statement, to show to others.
+    pub origin: Origin,
 }
 
 /// What an unanswered request was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     Ping,
-    Head,
-    Certificate(Fingerprint),
+    /// The transparency log from where the mirror ends.
+    Log,
+    /// A further certificate.
+    Renewal,
     /// How many prekeys does the relay have?
     Stock,
     /// Keep my prekeys.
@@ -59,8 +66,6 @@ pub(crate) enum Ask {
     Find,
     /// The commits that I have not read.
     Read,
-    /// A head to name in a commit that I want to make.
-    HeadForCommit,
     /// Take my commit.
     Commit,
     /// The log hash at my seat.
@@ -105,7 +110,7 @@ pub(crate) struct Known {
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent facts, none of which makes a state"
+    reason = "five independent facts, none of which makes a state"
 )]
 pub(crate) struct Shared {
     pub(crate) device: Device,
@@ -115,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) asked: BTreeMap<u32, Asked>,
     /// The relay's heads have raised an alarm on this connection.
     pub(crate) head_doubted: bool,
+    /// The person was told that the log does not have its certificate.
+    pub(crate) missing_told: bool,
     /// Whether conversations tell soon how far they have read.
     pub(crate) marks: bool,
     pub(crate) prekeys: Prekeys,
@@ -127,8 +134,13 @@ pub(crate) struct Shared {
     /// A conversation's name or standing has changed: how they are written may have to.
     pub(crate) relabel: bool,
     last_id: u32,
-    head: Option<Head>,
-    certificates: BTreeMap<Fingerprint, Known>,
+    /// This device's own certificate, as it reads.
+    pub(crate) certificate: Option<MemberCertificate>,
+    pub(crate) log: Transparency,
+    pub(crate) testimonies: Testimonies,
+    /// What the log has about this device that it did not ask for, by index.
+    pub(crate) warnings: BTreeMap<u64, Warning>,
+    pub(crate) renewal: Renewal,
     pub(crate) pins: Pins,
 }
 
@@ -142,9 +154,8 @@ pub(crate) struct Now<'a> {
 impl Shared {
     pub(crate) fn new(device: Device) -> Self {
         let me = device.key.fingerprint();
-        let mut certificates = BTreeMap::new();
-        let known = Known { name: device.name.clone(), key: *device.key.public() };
-        certificates.insert(me, known);
+        let certificate = MemberCertificate::claimed(&device.certificate);
+        let log = Transparency::new(&device.server_keys);
         Self {
             device,
             me,
@@ -153,6 +164,7 @@ impl Shared {
             pen: Pen::default(),
             asked: BTreeMap::new(),
             head_doubted: false,
+            missing_told: false,
             marks: true,
             prekeys: Prekeys::default(),
             inbox: Inbox::default(),
@@ -160,8 +172,11 @@ impl Shared {
             invitations: Vec::new(),
             relabel: false,
             last_id: 0,
-            head: None,
-            certificates,
+            certificate,
+            log,
+            testimonies: Testimonies::default(),
+            warnings: BTreeMap::new(),
+            renewal: Renewal::default(),
             pins: Pins::default(),
         }
     }
@@ -179,105 +194,32 @@ impl Shared {
         }
     }
 
-    /// A head that the relay sent: kept if it is signed and does not go back.
-    pub(crate) fn take_head(&mut self, bytes: &Blob) {
-        let keys = &self.device.server_keys;
-        let verified = UnverifiedHead::decode(&bytes.0)
-            .and_then(|head| head.verify(&keys.log_key, &keys.log_id));
-        let accepted = match (verified, &self.head) {
-            (Ok(head), Some(before)) => match head.follows(before) {
-                // A server's clock may be set back; that takes nothing back.
-                Ok(()) | Err(Rollback::Time) => Ok(head),
-                Err(why) => Err(why.to_string()),
-            },
-            (Ok(head), None) => Ok(head),
-            (Err(why), _) => Err(why.to_string()),
-        };
-        match accepted {
-            Ok(head) => {
-                self.head = Some(head);
-                self.pen.put_bytes(Key::head(), bytes.0.clone());
-            }
-            Err(why) if !core::mem::replace(&mut self.head_doubted, true) => {
-                self.pen.alarm(None, AlarmCode::LogRollback, why, ASK_OPERATOR);
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// A commit names a head: one that contradicts the head held here is an alarm.
-    pub(crate) fn compare_head(&mut self, target: &str, author: &Name, named: &HeadRef) {
-        let Some(held) = &self.head else { return };
-        if held.size == named.size && held.root != named.root {
-            let message = format!("{author} was shown another transparency log than this device");
-            self.pen.alarm(Some(target.to_owned()), AlarmCode::LogRollback, message, ASK_OPERATOR);
-        }
-    }
-
-    /// The certificate of somebody who takes a seat: kept if the pinned CA issued it.
-    pub(crate) fn take_certificate(&mut self, of: Fingerprint, der: &Blob) -> bool {
-        match self.device.ca.verify_member(&der.0) {
-            Ok(certificate) if certificate.fingerprint() == of => {
-                self.know(&certificate);
-                self.pen.put_bytes(Key::certificate(&of), der.0.clone());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The certificate of whoever has this name, as the relay says.
-    pub(crate) fn take_certificate_of(&mut self, name: &Name, der: &Blob) -> Option<Known> {
-        let certificate = self.device.ca.verify_member(&der.0).ok()?;
-        if certificate.name() != name {
-            return None;
-        }
-        let of = certificate.fingerprint();
-        self.take_certificate(of, der);
-        self.certificates.get(&of).cloned()
-    }
-
-    /// The name that the CA gave to a key, if its certificate is here.
-    pub(crate) fn certified(&self, key: &Fingerprint) -> Option<&Name> {
-        self.certificates.get(key).map(|known| &known.name)
-    }
-
-    /// What the CA says of a key, if its certificate is here.
-    pub(crate) fn known(&self, key: &Fingerprint) -> Option<&Known> {
-        self.certificates.get(key)
-    }
-
     pub(crate) fn trust(&self, name: &Name, key: &Fingerprint) -> Trust {
         self.pins.trust(name, key)
     }
 
-    /// Restores what [`take_head`](Self::take_head) has stored.
-    pub(crate) fn load_head(&mut self, bytes: &Blob) -> Option<()> {
+    /// Restores the mirror; `None` if what is stored is none.
+    pub(crate) fn load_log(
+        &mut self,
+        archive: Archive,
+        head: Option<&Blob>,
+        checkpoint: Option<&Blob>,
+    ) -> Option<()> {
         let keys = &self.device.server_keys;
-        let head =
-            UnverifiedHead::decode(&bytes.0).ok()?.verify(&keys.log_key, &keys.log_id).ok()?;
-        self.head = Some(head);
-        Some(())
-    }
-
-    /// Restores what [`take_certificate`](Self::take_certificate) has stored.
-    pub(crate) fn load_certificate(&mut self, der: &Blob) -> Option<()> {
-        let certificate = self.device.ca.verify_member(&der.0).ok()?;
-        self.certificates.insert(certificate.fingerprint(), known(&certificate));
+        self.log = Transparency::restore(keys, archive, head, checkpoint)?;
         Some(())
     }
 
     /// The author of this device's commits.
     pub(crate) fn author(&self) -> Option<Author<'_>> {
-        let head = self.head.as_ref()?;
+        let head = self.log.mirror().head()?;
         let head = HeadRef { size: head.size, root: head.root };
         Some(Author { key: &self.device.key, name: &self.device.name, head })
     }
 
-    fn know(&mut self, certificate: &MemberCertificate) {
-        let (name, key) = (certificate.name(), certificate.fingerprint());
-        self.meet(name, key);
-        self.certificates.insert(key, known(certificate));
+    /// The serial number of this device's certificate.
+    pub(crate) fn serial(&self) -> Option<Serial> {
+        self.certificate.as_ref().map(MemberCertificate::serial)
     }
 
     /// The CA says that this is the name's key now.
@@ -307,10 +249,6 @@ impl Shared {
             self.pen.put_bytes(Key::pin(name), pin.to_blob().0);
         }
     }
-}
-
-fn known(certificate: &MemberCertificate) -> Known {
-    Known { name: certificate.name().clone(), key: *certificate.public_key() }
 }
 
 /// What to do about a key that has changed.

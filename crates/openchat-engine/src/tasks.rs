@@ -191,7 +191,9 @@ impl Conversation {
         }
         let is_due = |at: UnixMillis| at <= now.time;
         let heals = is_due(self.timers.heal_at) || self.progress.sent >= self.timers.heal_messages;
-        if front.is_some_and(Task::is_ready) {
+        if self.is_revocation_due(now.time) {
+            Some(Intent::Revoked)
+        } else if front.is_some_and(Task::is_ready) {
             Some(Intent::Task)
         } else if self.next_leave().is_some_and(is_due) {
             Some(Intent::Leaves)
@@ -273,6 +275,7 @@ impl Conversation {
         match intent {
             Intent::Task => self.task_refused(now, &error.to_string(), !is_passing),
             Intent::Leaves => self.postpone_leaves(now),
+            Intent::Revoked => self.postpone_revocations(now),
             Intent::Create => {
                 let failure = Failure::refused(&error.to_string());
                 return self.never_begins(now, &failure);

@@ -61,6 +61,15 @@ const LONGEST_CLAIM_WAIT: Duration = Duration::from_mins(1);
 /// A member sees to another's leave request after up to this long, if nobody else has.
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 
+/// Whose key was revoked is removed after a tenth to all of this …
+const REVOCATION_WAIT: Duration = Duration::from_secs(2);
+
+/// … or of this much for each member, if that is longer: the first one's commit does it for all …
+const REVOCATION_WAIT_EACH: Duration = Duration::from_millis(20);
+
+/// … and at most this: a group of a thousand is re-keyed within seconds.
+const LONGEST_REVOCATION_WAIT: Duration = Duration::from_secs(20);
+
 /// Who is not the first to tell a group's name waits this long and up to as long again, and up to
 /// 100 ms more for each member: one answer is enough.
 const NAMING_WAIT: Duration = Duration::from_secs(3);
@@ -157,6 +166,16 @@ impl Timers {
 
     pub(crate) fn beaten(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
         self.beat_at = now.after(between(HEARTBEAT, 1_000, 1_500, rng));
+    }
+
+    /// When this device removes whose key was revoked, if nobody else has by then.
+    pub(crate) fn revocation_wait(
+        members: u32,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) -> UnixMillis {
+        let each = REVOCATION_WAIT_EACH.saturating_mul(members).min(LONGEST_REVOCATION_WAIT);
+        now.after(between(REVOCATION_WAIT.max(each), 100, 1_000, rng))
     }
 
     /// There is something to say about how far this device has read, in a group of so many.

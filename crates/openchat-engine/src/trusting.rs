@@ -81,6 +81,11 @@ impl Engine {
 
     /// A number may be that of the key that is kept, which then stays, or of the one in its place.
     fn decide(&mut self, who: &Name, on: Grounds) -> Result<(), Failure> {
+        if *who == self.shared.device.name {
+            let is_answer = on == Grounds::Accepted && self.shared.forget_warnings();
+            self.shared.pen.must_last();
+            return is_answer.then_some(()).ok_or_else(Failure::myself);
+        }
         let contact = self.contact(who).ok_or_else(|| Failure::never_met(who))?;
         let kept = self.shared.pins.get(who).map_or(contact.key, |pin| pin.kept());
         let (key, verified) = match on {

@@ -13,8 +13,10 @@ use openchat_wire::{
 use crate::{
     conversation::{About, Card, Conversation, Stage, Wish},
     engine::Engine,
+    following::FIRST_REREAD,
     prekeys::Stock,
     shared::{Asked, Now},
+    transparency::Next,
 };
 
 /// Prekeys are counted this often, and a moment after one was used.
@@ -46,6 +48,9 @@ pub(crate) struct Upkeep {
     groups_at: Option<UnixMillis>,
     /// How often in a row one of them was refused.
     refusals: u32,
+    /// When the transparency log is read again, which the relay could not show, or which did not check.
+    log_at: Option<UnixMillis>,
+    log_failures: u32,
     rumours_at: Option<UnixMillis>,
     rumours: Vec<GroupId>,
     has_prekeys: bool,
@@ -59,7 +64,8 @@ impl Upkeep {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<UnixMillis> {
-        [self.count_at, self.inbox_at, self.groups_at, self.rumours_at].into_iter().flatten().min()
+        let all = [self.count_at, self.inbox_at, self.groups_at, self.rumours_at, self.log_at];
+        all.into_iter().flatten().min()
     }
 
     pub(crate) fn draw_near(&mut self, now: UnixMillis) {
@@ -67,6 +73,7 @@ impl Upkeep {
         self.count_at = near(self.count_at);
         self.inbox_at = near(self.inbox_at);
         self.groups_at = near(self.groups_at);
+        self.log_at = near(self.log_at);
         self.rumours_at = self.rumours_at.map(|at| at.min(now.after(LETTERS_FIRST)));
     }
 
@@ -85,6 +92,24 @@ impl Upkeep {
         let wait = doubled(FIRST_RETRY, self.retries);
         self.retries = self.retries.saturating_add(1);
         now.after(wait.max(told(refusal)).min(COUNT_EVERY))
+    }
+
+    /// The relay could not show the log now.
+    pub(crate) fn read_log_later(&mut self, now: UnixMillis, refusal: Option<&Refusal>) {
+        let wait = doubled(FIRST_AGAIN, self.log_failures).min(LONGEST_AGAIN);
+        self.log_failures = self.log_failures.saturating_add(1);
+        self.log_at = Some(now.after(wait.max(told(refusal)).min(COUNT_EVERY)));
+    }
+
+    /// What it showed does not check.
+    pub(crate) fn reread_log(&mut self, now: UnixMillis) {
+        let wait = doubled(FIRST_REREAD, self.log_failures).min(COUNT_EVERY);
+        self.log_failures = self.log_failures.saturating_add(1);
+        self.log_at = Some(now.after(wait));
+    }
+
+    pub(crate) fn log_is_read(&mut self) {
+        (self.log_at, self.log_failures) = (None, 0);
     }
 
     fn again(&mut self, now: UnixMillis, refusal: Option<&Refusal>) -> UnixMillis {
@@ -123,6 +148,7 @@ impl Engine {
 
     /// The time has come for what this device does by itself.
     pub(crate) fn keep_up(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        self.shared.keep_renewed(now);
         let is_due = |at: Option<UnixMillis>| at.is_some_and(|at| at <= now);
         if is_due(self.upkeep.count_at) {
             self.upkeep.count_at = Some(now.after(COUNT_EVERY));
@@ -139,6 +165,13 @@ impl Engine {
         if is_due(self.upkeep.groups_at) {
             self.upkeep.groups_at = None;
             self.shared.ask(Asked::Groups, Request::Groups);
+        }
+        if is_due(self.upkeep.log_at) {
+            self.upkeep.log_at = None;
+            match self.shared.log.next() {
+                Next::Nothing => drop(self.shared.read_log()),
+                next @ Next::Ask(_) => self.shared.ask_log(next),
+            }
         }
         if is_due(self.upkeep.rumours_at) {
             self.upkeep.rumours_at = None;

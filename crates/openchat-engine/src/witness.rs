@@ -177,7 +177,8 @@ impl Conversation {
     /// relay has made it stand there.
     pub(crate) fn accuse(&mut self, now: &mut Now<'_>, author: Fingerprint) {
         if self.accused.insert(author) {
-            let name = now.shared.certified(&author).map_or("somebody", Name::as_str);
+            let name = now.shared.certified(&author);
+            let name = name.as_ref().map_or("somebody", Name::as_str);
             let message = format!("{name} has another history of this conversation than you");
             let hint = "The relay has dropped, changed or reordered entries. Compare in person.";
             self.alarm(now, AlarmCode::HistoryFork, &message, hint);

@@ -46,6 +46,8 @@ impl ContentKind {
     pub const NAMING: Self = Self(2);
     /// The body lists messages that the author could not open, as (author, id).
     pub const MISSED: Self = Self(3);
+    /// The body is another content, with the head of the transparency log that its author was shown.
+    pub const WITNESSED: Self = Self(4);
 }
 
 /// A message that was opened: its author signed all of this.

@@ -21,6 +21,13 @@ pub struct MemberCertificate {
 }
 
 impl MemberCertificate {
+    /// What a member's certificate says, whoever has signed it: for a device that holds the
+    /// transparency log, which tells it whose key it is.
+    #[must_use]
+    pub fn claimed(der: &[u8]) -> Option<Self> {
+        Self::read(&Unverified::parse(der).ok()?).ok()
+    }
+
     /// The member. Only the alternative name counts; the common name is decoration.
     #[must_use]
     pub const fn name(&self) -> &Name {

@@ -3,7 +3,7 @@
 use crate::vault::Vault;
 use openchat_crypto::IdentityKey;
 use openchat_engine::{AlarmCode, Change, Device, Engine, Event, Output};
-use openchat_pki::{CaCertificate, ServerKeys};
+use openchat_pki::{CaCertificate, Origin, ServerKeys};
 use openchat_relay::Identity;
 use openchat_wire::{Digest, GroupId, MessageId, Seq, UnixMillis, enroll::Enrolled};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,12 +79,13 @@ impl Person {
     pub(crate) fn device(&self) -> Device {
         let ca = CaCertificate::pinned(&self.enrolled.ca.0, &self.pin).unwrap();
         let server_keys = ServerKeys::verify(&self.enrolled.server_keys.0, &ca).unwrap();
+        let origin = Origin::new(&ca, &self.enrolled.server_keys.0);
         Device {
             name: self.identity.name.clone(),
             key: IdentityKey::from_pkcs8(&self.key).unwrap(),
             certificate: self.enrolled.certificate.0.clone(),
-            ca,
             server_keys,
+            origin,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::simulation::{broken::Broken, chance::Chance, vault::Vault};
 use core::fmt;
 use openchat_crypto::IdentityKey;
 use openchat_engine::{Change, Device as Own, Engine, Event, Input, Output, Summary};
-use openchat_pki::{CaCertificate, ServerKeys};
+use openchat_pki::{CaCertificate, Origin, ServerKeys};
 use openchat_relay::Identity;
 use openchat_wire::{Digest, MessageId, Seq, UnixMillis, enroll::Enrolled};
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,8 +168,8 @@ impl Device {
             name: self.identity.name.clone(),
             key: IdentityKey::from_pkcs8(&self.key).expect("the device's key"),
             certificate: self.enrolled.certificate.0.clone(),
-            ca,
             server_keys: server_keys.expect("the server's keys"),
+            origin: Origin::new(&ca, &self.enrolled.server_keys.0),
         }
     }
 }

@@ -1,0 +1,218 @@
+//! This device's certificate ends; in time it asks for the next one, for the same name and key
+//! (`docs/protocol.md` §9.5).
+
+use core::time::Duration;
+use openchat_pki::{MemberCertificate, certification_request};
+use openchat_wire::{
+    Blob, Fingerprint, UnixMillis,
+    relay::{Answer, Refusal, Request},
+};
+
+use crate::{
+    engine::Engine,
+    event::Event,
+    failure::{Failure, code},
+    output::Pen,
+    record::Key,
+    shared::{Asked, Shared},
+};
+
+/// What was refused is asked again after this long, then after twice as long …
+const FIRST_RETRY: Duration = Duration::from_mins(1);
+
+/// … and at most this long.
+const LONGEST_RETRY: Duration = Duration::from_hours(6);
+
+/// By a clock that is far ahead every certificate is due. Nobody asks oftener than this for another
+/// one: it is an entry of the log that everybody mirrors for ever.
+const AT_MOST_EVERY: Duration = Duration::from_hours(24);
+
+/// A due renewal that has not come for this long is worth a word to the person.
+const WORTH_A_WORD: Duration = Duration::from_hours(24);
+
+/// Days before the end at which it is said.
+const WARN_DAYS: [u64; 3] = [30, 14, 3];
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// How things stand with the next certificate.
+#[derive(Debug, Default)]
+pub(crate) struct Renewal {
+    /// One was asked for, and no answer has come: the log may have it.
+    is_asked: bool,
+    is_under_way: bool,
+    /// When it is asked for; none while there is no connection.
+    pub(crate) at: Option<UnixMillis>,
+    retries: u32,
+    /// Whom to tell.
+    orders: Vec<u64>,
+    /// The last word that was said, in days before the end.
+    warned: Option<u64>,
+}
+
+impl Renewal {
+    pub(crate) fn load(&mut self) {
+        self.is_asked = true;
+    }
+
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The log shows what was asked for, and the answer is lost.
+    pub(crate) fn came(&mut self, pen: &mut Pen) {
+        self.is_asked = false;
+        pen.delete(Key::renewal());
+    }
+
+    fn later(&mut self, now: UnixMillis, at_least: Duration) {
+        let doubled =
+            FIRST_RETRY.saturating_mul(1_u32.checked_shl(self.retries).unwrap_or(u32::MAX));
+        self.retries = self.retries.saturating_add(1);
+        self.at = Some(now.after(doubled.min(LONGEST_RETRY).max(at_least)));
+    }
+}
+
+/// Two thirds of the certificate's life, and up to a thirtieth more: devices that were enrolled
+/// together don't all come together.
+fn due(certificate: &MemberCertificate, key: &Fingerprint) -> UnixMillis {
+    let (from, to) = (certificate.not_before().0, certificate.not_after().0);
+    let life = to.saturating_sub(from);
+    let [draw, ..] = key.0;
+    let jitter = (life / 30 / 256).saturating_mul(draw.into());
+    UnixMillis(from.saturating_add(life / 3 * 2).saturating_add(jitter))
+}
+
+impl Shared {
+    /// On a new connection.
+    pub(crate) fn plan_renewal(&mut self) {
+        self.renewal.is_under_way = false;
+        let certificate = self.certificate.as_ref();
+        self.renewal.at = certificate.map(|certificate| due(certificate, &self.me));
+    }
+
+    pub(crate) fn forget_renewal(&mut self) {
+        (self.renewal.at, self.renewal.is_under_way) = (None, false);
+    }
+
+    /// Asks, if it is time.
+    pub(crate) fn keep_renewed(&mut self, now: UnixMillis) {
+        if self.renewal.at.is_some_and(|at| at <= now) {
+            self.renewal.at = None;
+            self.ask_renewal(now);
+        }
+        self.warn_of_end(now);
+    }
+
+    fn ask_renewal(&mut self, now: UnixMillis) {
+        if core::mem::replace(&mut self.renewal.is_under_way, true) {
+            return;
+        }
+        let Ok(csr) = certification_request(&self.device.key, &self.device.name) else {
+            return self.renewal.later(now, LONGEST_RETRY);
+        };
+        self.renewal.is_asked = true;
+        self.pen.put(Key::renewal(), &());
+        self.pen.must_last();
+        self.ask(Asked::Renewal, Request::Renew(Blob(csr)));
+    }
+
+    fn renewal_came(&mut self, der: &Blob, now: UnixMillis) -> Result<UnixMillis, Failure> {
+        let claimed = MemberCertificate::claimed(&der.0);
+        let is_mine =
+            |it: &MemberCertificate| it.fingerprint() == self.me && *it.name() == self.device.name;
+        let certificate = claimed.filter(is_mine).ok_or_else(Failure::not_renewed)?;
+        let until = certificate.not_after();
+        if let Some(watch) = self.log.watch_mut() {
+            watch.asked(certificate.serial());
+        }
+        self.renewal.came(&mut self.pen);
+        self.pen.must_last();
+        (self.renewal.retries, self.renewal.warned) = (0, None);
+        self.renewal.at = Some(due(&certificate, &self.me).max(now.after(AT_MOST_EVERY)));
+        self.pen.event(Event::Renewed { certificate: der.0.clone(), until });
+        self.device.certificate.clone_from(&der.0);
+        self.certificate = Some(certificate);
+        Ok(until)
+    }
+
+    /// A certificate that nears its end, and could not be renewed, is said so at 30, 14 and 3 days.
+    pub(crate) fn warn_of_end(&mut self, now: UnixMillis) {
+        let Some(certificate) = &self.certificate else { return };
+        if now < due(certificate, &self.me).after(WORTH_A_WORD) {
+            return;
+        }
+        let left = certificate.not_after().0.saturating_sub(now.0) / DAY_MS;
+        let Some(step) = WARN_DAYS.into_iter().filter(|days| left < *days).min() else { return };
+        if self.renewal.warned.is_none_or(|warned| step < warned) {
+            self.renewal.warned = Some(step);
+            let days = if left == 1 { "a day".to_owned() } else { format!("{left} days") };
+            let message = format!("your certificate ends in {days} and could not be renewed yet");
+            let hint = "Connect before it ends, and try 'openchat renew'. When it has ended, your \
+                        operator's invitation brings you back: openchat-server invite new";
+            let (code, hint) = (code::EXPIRING, hint.to_owned());
+            let target = self.device.name.to_string();
+            self.pen.event(Event::Waiting { target, code, message, hint });
+        }
+    }
+}
+
+impl Engine {
+    /// The person wants a further certificate now.
+    pub(crate) fn renew(&mut self, order: u64, now: UnixMillis) {
+        self.shared.renewal.orders.push(order);
+        if self.shared.online {
+            self.shared.ask_renewal(now);
+        }
+    }
+
+    /// Orders of before the connection.
+    pub(crate) fn begin_renewing(&mut self, now: UnixMillis) {
+        self.shared.plan_renewal();
+        if !self.shared.renewal.orders.is_empty() {
+            self.shared.ask_renewal(now);
+        }
+    }
+
+    pub(crate) fn renewal_answered(&mut self, answer: Result<Answer, Refusal>, now: UnixMillis) {
+        let shared = &mut self.shared;
+        shared.renewal.is_under_way = false;
+        let came = match answer {
+            Ok(Answer::Certificate(der)) => shared.renewal_came(&der, now).map(|_| ()),
+            Ok(_) => Err(Failure::not_renewed()),
+            Err(Refusal::Paced { retry_ms }) => {
+                shared.renewal.later(now, Duration::from_millis(retry_ms.into()));
+                Err(Failure::renewed_too_often())
+            }
+            Err(refusal) => Err(Failure::refused(&refusal.to_string())),
+        };
+        if came.is_err() && shared.renewal.at.is_none() {
+            shared.renewal.later(now, Duration::ZERO);
+        }
+        let target = shared.device.name.to_string();
+        for order in core::mem::take(&mut shared.renewal.orders) {
+            let event = match &came {
+                Ok(()) => Event::Done { order, target: target.clone() },
+                Err(why) => why.clone().event(Some(order), None, Some(target.clone())),
+            };
+            shared.pen.event(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_grow_and_stay_bounded() {
+        let (mut renewal, now) = (Renewal::default(), UnixMillis(0));
+        let mut before = 0;
+        for _ in 0..100 {
+            renewal.later(now, Duration::ZERO);
+            let at = renewal.at.unwrap().0;
+            assert!(at >= before && at <= u64::try_from(LONGEST_RETRY.as_millis()).unwrap());
+            before = at;
+        }
+    }
+}
