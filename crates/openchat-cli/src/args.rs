@@ -87,6 +87,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TrustCommand,
     },
+    /// Have the certificate renewed now; it renews itself at two thirds of its life
+    Renew,
     /// Say how things stand: certificate, server, conversations
     Status,
     /// Say who this profile is

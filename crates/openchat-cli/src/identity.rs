@@ -1,11 +1,14 @@
-//! `openchat whoami`
+//! `openchat whoami` and `openchat renew`
 
 use crate::{
     context::Context,
     fault::{Exit, Fault},
-    json, text,
+    json,
+    once::{self, Outcome},
+    text,
+    wish::{What, Wish},
 };
-use openchat_client::device;
+use openchat_client::{device, engine::Target};
 
 pub(crate) fn whoami(context: &Context) -> Result<Exit, Fault> {
     let (_, identity) = context.look()?;
@@ -30,5 +33,23 @@ pub(crate) fn whoami(context: &Context) -> Result<Exit, Fault> {
         directory: &directory.to_string_lossy(),
     };
     context.out.result(&said, &json::Object::of("whoami", object))?;
+    Ok(Exit::Ok)
+}
+
+/// Has the certificate renewed. What came is stored, and shown at the next connection.
+pub(crate) fn renew(context: &Context) -> Result<Exit, Fault> {
+    let (_, identity) = context.look()?;
+    let target = Some(Target::Person(identity.name));
+    match once::obey(context, vec![Wish { target, what: What::Renew }])? {
+        Outcome::Interrupted => return Ok(Exit::Interrupted),
+        Outcome::Unanswered(_) => return Err(once::no_answer(context, None)),
+        Outcome::Done(_) | Outcome::Acknowledged(_) | Outcome::Delivered(..) => {}
+    }
+    let (_, identity) = context.look()?;
+    let certificate =
+        device::certificate(&identity).map_err(|error| context.hints.device(&error))?;
+    let (serial, until) = (certificate.serial(), text::rfc3339(certificate.not_after()));
+    let said = format!("certificate {serial} valid to {until}");
+    context.out.result(&said, &json::renewed(certificate.not_after()))?;
     Ok(Exit::Ok)
 }

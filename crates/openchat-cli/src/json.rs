@@ -5,7 +5,9 @@ mod order;
 mod report;
 
 pub(crate) use order::{BadLine, Order, Ordered, parse};
-pub(crate) use report::{ack, contact, conversation, done, event, message, queued, report, unread};
+pub(crate) use report::{
+    ack, contact, conversation, done, event, message, queued, renewed, report, unread,
+};
 
 use crate::{fault::Fault, text};
 use serde::Serialize;

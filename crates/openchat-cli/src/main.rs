@@ -58,6 +58,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Fault> {
         Command::Send(args) => send::run(context, args),
         Command::Group(args) => group::run(context, args),
         Command::Verify(args) => verify::verify(context, args),
+        Command::Renew => identity::renew(context),
         Command::Trust { command } => verify::run(context, command),
         Command::Status => status::run(context),
         Command::Whoami => identity::whoami(context),

@@ -217,7 +217,12 @@ impl<'a> Asker<'a> {
             Report::Event(event @ (Event::Alarm { .. } | Event::Waiting { .. })) if out.json => {
                 return out::data(&json::event(event, None));
             }
-            Report::Event(Event::Alarm { .. } | Event::Waiting { .. }) => {
+            Report::Evidence(_) | Report::Event(Event::Expiring { .. }) if out.json => {
+                return out::data(&json::report(report, None));
+            }
+            Report::Evidence(_)
+            | Report::Event(Event::Alarm { .. } | Event::Waiting { .. } | Event::Expiring { .. }) =>
+            {
                 let said = self.teller.notice(report).map(|(_, said)| said + "\n");
                 out::diagnostic(&said.unwrap_or_default());
             }

@@ -46,6 +46,8 @@ pub(crate) enum What {
     /// Show what is to be compared.
     Compare(Name),
     Trust(Name, Grounds),
+    /// Have a further certificate.
+    Renew,
 }
 
 impl What {
@@ -93,6 +95,7 @@ impl What {
             }
             Self::Compare(who) => vec![Ask::Compare { order: first, who }],
             Self::Trust(who, on) => vec![Ask::Trust { order: first, who, on }],
+            Self::Renew => vec![Ask::Renew { order: first }],
             Self::Names => vec![Ask::Describe { order: first, target }],
         }
     }

@@ -14,7 +14,7 @@ use openchat_wire::{
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -68,8 +68,8 @@ impl Outgoing {
 }
 
 /// A task that keeps a connection to the relay.
-#[derive(Debug)]
 pub(crate) struct Link {
+    dialer: watch::Sender<Dialer>,
     events: mpsc::Receiver<LinkEvent>,
     task: JoinHandle<()>,
 }
@@ -77,11 +77,17 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn start(dialer: Dialer) -> Self {
         let (sender, events) = mpsc::channel(WAITING_READS);
+        let (dialer, current) = watch::channel(dialer);
         let task = tokio::spawn(async move {
             // An error says that the session is gone: there is nobody left to tell.
-            let _: Result<(), Gone> = keep(&dialer, &sender).await;
+            let _: Result<(), Gone> = keep(&current, &sender).await;
         });
-        Self { events, task }
+        Self { dialer, events, task }
+    }
+
+    /// Shows the server another certificate from the next connection on.
+    pub(crate) fn dial_as(&self, dialer: Dialer) {
+        self.dialer.send_replace(dialer);
     }
 
     /// The next event; `None` after [`LinkEvent::Ended`].
@@ -116,12 +122,16 @@ impl<T> From<mpsc::error::SendError<T>> for Gone {
     }
 }
 
-async fn keep(dialer: &Dialer, events: &mpsc::Sender<LinkEvent>) -> Result<(), Gone> {
+async fn keep(
+    current: &watch::Receiver<Dialer>,
+    events: &mpsc::Sender<LinkEvent>,
+) -> Result<(), Gone> {
     let mut backoff = Backoff::new();
     loop {
         let start = Instant::now();
+        let dialer = current.borrow().clone();
         let cause = match dialer.dial().await {
-            Ok(stream) => converse(stream, dialer, events).await?,
+            Ok(stream) => converse(stream, &dialer, events).await?,
             Err(error) => error,
         };
         if !cause.may_pass() {

@@ -7,6 +7,7 @@
 
 mod ask;
 mod drain;
+mod kept;
 mod obey;
 mod stored;
 
@@ -27,7 +28,7 @@ use openchat_engine::{
     StoredMessage, Summary, Target,
 };
 use openchat_wire::{GroupId, Name, Seq};
-use std::{collections::BTreeSet, io, time::Duration};
+use std::{collections::BTreeSet, io, path::PathBuf, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -68,6 +69,8 @@ pub enum Report {
     Standing(Summary),
     /// What can be compared with somebody, because it was asked for.
     Contact(Contact),
+    /// A file that proves to others that the server has lied.
+    Evidence(PathBuf),
     /// The server has accepted this device and answers.
     Online,
     /// There is no connection, or none any more.
@@ -159,6 +162,7 @@ enum Reading {
 /// An open session.
 pub struct Session {
     vault: Vault,
+    identity: Identity,
     engine: Engine,
     link: Link,
     /// To the relay, while the connection stands.
@@ -201,6 +205,7 @@ impl Session {
             seated: seated.map(|summary| summary.target.to_string()).collect(),
             live: BTreeSet::new(),
             me: identity.name.clone(),
+            identity: identity.clone(),
             vault,
             engine,
             link,
@@ -385,7 +390,10 @@ impl Session {
         if let Some(outgoing) = &self.outgoing {
             output.requests.iter().for_each(|request| outgoing.send(request));
         }
-        self.reports.extend(output.events.into_iter().map(Report::Event));
+        for event in output.events {
+            let report = self.keep(event)?;
+            self.reports.extend(report);
+        }
         if self.reports.is_empty() {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 //! its directory's 0700. A transaction is on the disk when its function returns; an error of the
 //! disk is fatal and never retried, because after a failed `fsync` nobody knows what it holds.
 
+mod evidence;
 mod history;
 mod identity;
 mod schema;

@@ -105,6 +105,18 @@ impl Engine {
         self.upkeep.is_settled()
     }
 
+    /// Entries of the transparency log that this device mirrors.
+    #[must_use]
+    pub fn log_size(&self) -> u64 {
+        self.shared.log.mirror().size()
+    }
+
+    /// What the transparency log has about this device that it did not ask for, while its person has
+    /// not answered.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.shared.warnings.values().map(|warning| warning.message.as_str())
+    }
+
     /// What became of an own message, if it is one of the newest there.
     #[must_use]
     pub fn delivery(&self, target: &Target, id: MessageId) -> Option<Delivery> {

@@ -248,6 +248,13 @@ impl AlarmCode {
 pub enum Event {
     /// A file that proves to anybody with the CA's pin that the server has lied. It is to be kept.
     Evidence(Vec<u8>),
+    /// This device's certificate nears its end and could not be renewed.
+    Expiring {
+        /// Its end.
+        until: UnixMillis,
+        /// Whole days until then.
+        days: u64,
+    },
     /// This device has a further certificate, for the connections to come. It is to be kept once it
     /// was checked against the CA.
     Renewed {

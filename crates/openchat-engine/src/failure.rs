@@ -12,7 +12,6 @@ pub(crate) mod code {
     pub(crate) const CLOCK: &str = "clock";
     pub(crate) const DENIED: &str = "denied";
     pub(crate) const DIRECT: &str = "direct";
-    pub(crate) const EXPIRING: &str = "expiring";
     pub(crate) const FORGED_PREKEY: &str = "forged-prekey";
     pub(crate) const GONE: &str = "gone";
     pub(crate) const HALTED: &str = "halted";

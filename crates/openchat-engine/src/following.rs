@@ -35,6 +35,17 @@ pub(crate) struct Warning {
     pub(crate) message: String,
 }
 
+/// How a read of the log went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadEnd {
+    /// It does not check.
+    Failed,
+    /// There is nothing new.
+    Same,
+    /// There is.
+    Grown,
+}
+
 /// Whether a key is that of a name.
 pub(crate) enum Proof {
     /// The log says so.
@@ -245,12 +256,12 @@ impl Engine {
         if !shared.log.watches() && shared.serial().is_some() {
             shared.tell_missing();
         }
-        let has_grown = extended.taken > 0;
-        if has_grown {
+        let end = if extended.taken > 0 { ReadEnd::Grown } else { ReadEnd::Same };
+        if end == ReadEnd::Grown {
             shared.meet_changed();
         }
         self.upkeep.log_is_read();
-        self.end_log_read(true, has_grown, time, rng);
+        self.end_log_read(end, time, rng);
     }
 
     /// The log does not check. Everything that needs it waits; nothing else does.
@@ -266,16 +277,11 @@ impl Engine {
         shared.tell_evidence(proof);
         shared.log_alarm(why);
         self.upkeep.reread_log(time);
-        self.end_log_read(false, false, time, rng);
+        self.end_log_read(ReadEnd::Failed, time, rng);
     }
 
-    fn end_log_read(
-        &mut self,
-        is_good: bool,
-        has_grown: bool,
-        time: UnixMillis,
-        rng: &mut dyn CryptoRng,
-    ) {
+    fn end_log_read(&mut self, end: ReadEnd, time: UnixMillis, rng: &mut dyn CryptoRng) {
+        let is_good = end != ReadEnd::Failed;
         if self.shared.log.end(is_good) {
             self.shared.read_log();
         }
@@ -283,18 +289,18 @@ impl Engine {
             self.shared.compare_again();
         }
         let mut now = Now { shared: &mut self.shared, time, rng };
-        if has_grown {
+        if end == ReadEnd::Grown {
             self.conversations.values_mut().for_each(|it| it.retire_former(&mut now));
         }
         for conversation in self.conversations.values_mut() {
-            conversation.log_read(&mut now, has_grown);
+            conversation.log_read(&mut now, end);
         }
     }
 }
 
 impl Conversation {
     /// The log was read, or does not check: what has waited for it goes on.
-    fn log_read(&mut self, now: &mut Now<'_>, has_grown: bool) {
+    fn log_read(&mut self, now: &mut Now<'_>, end: ReadEnd) {
         if self.stage == Stage::Halted || self.stage == Stage::Offline {
             return;
         }
@@ -307,7 +313,7 @@ impl Conversation {
             self.identify(now);
         }
         self.judge_claimed(now);
-        if has_grown {
+        if end == ReadEnd::Grown {
             self.plan_revocations(now);
             self.work(now);
         }

@@ -145,14 +145,14 @@ impl Shared {
         if root == head.root {
             return Judged::Agrees;
         }
-        let held = mirror.signed_head().map(|held| Blob(held.to_vec()));
-        let proof = held.and_then(|held| {
+        let own = mirror.signed_head().map(|own| Blob(own.to_vec()));
+        let proof = own.and_then(|own| {
             if head.size == mirror.size() {
-                return Some(Contradiction::Heads { one: held, other: signed.clone() });
+                return Some(Contradiction::Heads { one: own, other: signed.clone() });
             }
             let read = self.log.archive().reader();
             let consistency = mirror.prove_consistency(head.size, mirror.size(), read)?;
-            Some(Contradiction::Parted { smaller: signed.clone(), larger: held, root, consistency })
+            Some(Contradiction::Parted { smaller: signed.clone(), larger: own, root, consistency })
         });
         Judged::Parted(proof.map(Box::new))
     }

@@ -11,7 +11,7 @@ use openchat_wire::{
 use crate::{
     engine::Engine,
     event::Event,
-    failure::{Failure, code},
+    failure::Failure,
     output::Pen,
     record::Key,
     shared::{Asked, Shared},
@@ -80,7 +80,7 @@ fn due(certificate: &MemberCertificate, key: &Fingerprint) -> UnixMillis {
     let life = to.saturating_sub(from);
     let [draw, ..] = key.0;
     let jitter = (life / 30 / 256).saturating_mul(draw.into());
-    UnixMillis(from.saturating_add(life / 3 * 2).saturating_add(jitter))
+    UnixMillis(from.saturating_add(life.saturating_sub(life / 3)).saturating_add(jitter))
 }
 
 impl Shared {
@@ -146,13 +146,8 @@ impl Shared {
         let Some(step) = WARN_DAYS.into_iter().filter(|days| left < *days).min() else { return };
         if self.renewal.warned.is_none_or(|warned| step < warned) {
             self.renewal.warned = Some(step);
-            let days = if left == 1 { "a day".to_owned() } else { format!("{left} days") };
-            let message = format!("your certificate ends in {days} and could not be renewed yet");
-            let hint = "Connect before it ends, and try 'openchat renew'. When it has ended, your \
-                        operator's invitation brings you back: openchat-server invite new";
-            let (code, hint) = (code::EXPIRING, hint.to_owned());
-            let target = self.device.name.to_string();
-            self.pen.event(Event::Waiting { target, code, message, hint });
+            let until = certificate.not_after();
+            self.pen.event(Event::Expiring { until, days: left });
         }
     }
 }

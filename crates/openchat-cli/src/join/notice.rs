@@ -6,7 +6,7 @@ use openchat_client::{
     engine::{Event, MemberChange, MemberView, Role},
     trust,
 };
-use openchat_wire::Name;
+use openchat_wire::{Name, UnixMillis};
 
 /// How loud a notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl Teller {
             Report::Offline { cause, .. } => {
                 (Level::News, format!("not connected: {cause}; trying again"))
             }
+            Report::Evidence(path) => (Level::Warning, self.evidence(&path.to_string_lossy())),
             Report::Contact(contact) => {
                 (Level::Warning, verify::said(contact).trim_end().to_owned())
             }
@@ -48,7 +49,12 @@ impl Teller {
             | Event::Ack { .. }
             | Event::Delivered { .. }
             | Event::Presence { .. }
+            | Event::Evidence(_)
             | Event::Done { .. } => return None,
+            Event::Renewed { until, .. } => {
+                (Level::News, format!("certificate renewed: valid to {}", text::rfc3339(*until)))
+            }
+            Event::Expiring { until, days } => (Level::Warning, self.expiring(*until, *days)),
             Event::Ready { target, epoch, members } => {
                 (Level::News, format!("{target}: epoch {epoch}, {}", listed(members)))
             }
@@ -97,6 +103,21 @@ impl Teller {
     /// How to open a conversation.
     pub(crate) fn open(&self, target: &str) -> String {
         format!("open it: {}", self.command("join", "join", target))
+    }
+
+    /// Where it lies, and how others check it.
+    fn evidence(&self, path: &str) -> String {
+        let check = self.hints.command(&format!("log verify '{path}'"));
+        format!(
+            "what the server has signed proves that it lied: {path}\nanybody can check it: {check}"
+        )
+    }
+
+    fn expiring(&self, until: UnixMillis, days: u64) -> String {
+        let (until, renew) = (text::rfc3339(until), self.hints.command("renew"));
+        format!(
+            "your certificate ends in {days} days ({until}) and could not be renewed\nnext: {renew}"
+        )
     }
 
     fn invited(&self, target: &str, by: Option<&Name>, members: &[Name]) -> String {

@@ -111,6 +111,9 @@ impl Screen {
             | Event::Unreadable { target, .. } => self.shows(target),
             Event::Message(message) => self.shows(&message.target),
             Event::Ack { .. }
+            | Event::Evidence(_)
+            | Event::Renewed { .. }
+            | Event::Expiring { .. }
             | Event::Invited { .. }
             | Event::Gone { .. }
             | Event::Alarm { .. }

@@ -7,7 +7,7 @@ use openchat_client::{
     engine::{self, Event, MemberView, Rules, StoredMessage, Summary},
     trust,
 };
-use openchat_wire::{MessageId, Name};
+use openchat_wire::{MessageId, Name, UnixMillis};
 use serde::Serialize;
 
 /// A message.
@@ -43,6 +43,7 @@ pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
         Report::Event(event) => self::event(event, reference),
         Report::Standing(summary) => conversation(summary, None),
         Report::Contact(contact) => self::contact(contact, reference),
+        Report::Evidence(path) => evidence(&path.to_string_lossy()),
         Report::Online => connection("online", None),
         Report::Offline { cause, .. } => connection("offline", Some(cause.to_string())),
     }
@@ -71,6 +72,27 @@ pub(crate) fn contact(contact: &engine::Contact, reference: Option<Reference>) -
     line(&Object::of("contact", object))
 }
 
+/// The certificate was renewed.
+pub(crate) fn renewed(until: UnixMillis) -> Object<'static, impl Serialize> {
+    certificate("renewed", until)
+}
+
+fn certificate(kind: &'static str, until: UnixMillis) -> Object<'static, impl Serialize> {
+    #[derive(Serialize)]
+    struct Certificate {
+        until: String,
+    }
+    Object::of(kind, Certificate { until: text::rfc3339(until) })
+}
+
+fn evidence(path: &str) -> String {
+    #[derive(Serialize)]
+    struct Evidence<'a> {
+        path: &'a str,
+    }
+    line(&Object::of("evidence", Evidence { path }))
+}
+
 fn connection(state: &str, message: Option<String>) -> String {
     #[derive(Serialize)]
     struct Connection<'a> {
@@ -86,6 +108,10 @@ pub(crate) fn event(event: &Event, reference: Option<Reference>) -> String {
     match event {
         Event::Ready { target, epoch, members } => ready(target, epoch.0, members),
         Event::Message(stored) => message(stored),
+        // It is kept in a file, of which a report of its own tells.
+        Event::Evidence(_) => String::new(),
+        Event::Renewed { until, .. } => line(&renewed(*until)),
+        Event::Expiring { until, .. } => line(&certificate("expiring", *until)),
         Event::Ack { id, seq } => ack(&id.to_string(), seq.0, reference),
         Event::Member { target, name, change, by, epoch, count } => {
             member(target, name.as_str(), change.as_str(), by.as_ref(), epoch.0, *count)

@@ -43,6 +43,11 @@ pub enum Ask {
         /// Who may invite and add.
         invite: Option<Inviting>,
     },
+    /// Ask for a further certificate now.
+    Renew {
+        /// Names this.
+        order: u64,
+    },
     /// Trust somebody's key. It needs no connection.
     Trust {
         /// Names this.
@@ -88,6 +93,7 @@ impl Unanswered {
             Ask::Open { order, .. }
             | Ask::Do { order, .. }
             | Ask::Policy { order, .. }
+            | Ask::Renew { order }
             | Ask::Trust { order, .. }
             | Ask::Compare { order, .. }
             | Ask::Describe { order, .. } => {

@@ -41,7 +41,7 @@ impl Session {
             Ask::Policy { target, .. } | Ask::Describe { target, .. } => {
                 !self.engine.knows_target(target)
             }
-            Ask::Trust { .. } | Ask::Compare { .. } => false,
+            Ask::Trust { .. } | Ask::Compare { .. } | Ask::Renew { .. } => false,
         };
         if is_unknown && !self.knows_all() {
             self.held.push(ask);
@@ -81,6 +81,7 @@ impl Session {
             Ask::Policy { order, target, join, invite } => {
                 self.set_policy(order, target, join, invite);
             }
+            Ask::Renew { order } => self.command(Command::Renew { order }),
             Ask::Trust { order, who, on } => self.command(Command::Trust { order, who, on }),
             Ask::Compare { order, who } => self.compare(order, &who),
             Ask::Describe { order, target } => match self.engine.conversation(&target) {

@@ -99,6 +99,17 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// Stores a further certificate of the same name and key.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn renew(&mut self, certificate: &[u8]) -> Result<(), VaultError> {
+        self.database.execute("UPDATE identity SET certificate = ?1", params![certificate])?;
+        Ok(())
+    }
+}
+
 fn stored_key(
     database: &Connection,
     name: &Name,
