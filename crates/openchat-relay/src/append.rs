@@ -64,6 +64,10 @@ impl<S: Store> Relay<S> {
         letters: &[Letter],
         now: UnixMillis,
     ) -> Result<Outcome, Stop> {
+        // What it asked for before its session was cut.
+        if self.transparency.is_revoked(&who.fingerprint) {
+            return Err(RuleFault::Revoked.into());
+        }
         let entry = LogEntry::decode(bytes)?;
         let lasts = matches!(entry, LogEntry::Leave(_));
         let (near, hash) = (near(&entry), sha256(bytes));

@@ -37,9 +37,6 @@ impl<S: Store> Relay<S> {
             return Err(RuleFault::Author.into());
         }
         inbox::check(&commit, offer.letters)?;
-        if entrant(&commit).is_some() && self.transparency.is_revoked(&commit.author) {
-            return Err(RuleFault::Revoked.into());
-        }
         if entrant(&commit).is_some_and(|entrant| entrant.name != offer.who.name) {
             return Err(RuleFault::Name.into());
         }

@@ -39,7 +39,7 @@ mod usage;
 
 pub use authority::{
     EnrollOutcome, EnrollReason, Invited,
-    operator::{Reset, Revoking, certificate_record, invitation_record},
+    operator::{Reset, Revoking, certificate_record, invitation_record, registered_key},
     renewal::{RenewalFault, RenewalOutcome},
 };
 pub use outcome::{Identity, Outcome, Publish, TailEnd, Tailing};

@@ -114,6 +114,9 @@ impl<S: Store> Relay<S> {
         if heartbeat.author != who.fingerprint {
             return Err(RuleFault::Author.into());
         }
+        if self.transparency.is_revoked(&who.fingerprint) {
+            return Err(RuleFault::Revoked.into());
+        }
         if heartbeat.seen.seq > group.tail.seq {
             return Err(Refusal::Invalid(AHEAD.to_owned()).into());
         }

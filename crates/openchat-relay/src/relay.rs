@@ -147,6 +147,17 @@ impl<S: Store> Relay<S> {
         &self.server_keys
     }
 
+    /// Entries of the transparency log, those included that the next flush makes durable.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.transparency.len()
+    }
+
+    /// The newest signed head of the transparency log, encoded.
+    pub fn head(&mut self, now: UnixMillis) -> &[u8] {
+        self.transparency.head(now)
+    }
+
     /// The store, to read from.
     #[must_use]
     pub const fn store(&self) -> &S {

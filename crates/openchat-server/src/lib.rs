@@ -63,7 +63,7 @@ fn dispatch(cli: &Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::InitCa(args) => init_ca::run(data, args, output),
         Command::Run(args) => serve::run(&located, args, &cli.global),
         Command::Invite(command) => invite::run(data, command, quiet, output),
-        Command::User(command) => user::run(data, command, quiet, output),
+        Command::User(command) => user::run(data, command, &cli.global, output),
         Command::Cert(command) => cert::run(data, command, quiet, output),
         Command::Status => status::status(data, output),
         Command::Health => status::health(data, output),

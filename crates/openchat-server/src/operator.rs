@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod backup;
 pub(crate) mod cert;
+pub(crate) mod confirm;
 pub(crate) mod directory;
 pub(crate) mod invite;
 pub(crate) mod manual;

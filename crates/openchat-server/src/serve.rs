@@ -12,6 +12,7 @@ mod enrollment;
 mod feed;
 mod figures;
 mod gate;
+mod heads;
 mod listener;
 mod mailbox;
 mod members;
@@ -44,6 +45,7 @@ use address::Addresses;
 use admin::{Admin, Operator, SocketFile};
 use certificate::ServerIdentity;
 use gate::Gate;
+use heads::Herald;
 use listener::Listener;
 use members::Members;
 use openchat_pki::CaCertificate;
@@ -52,7 +54,7 @@ use openchat_store_sqlite::SqliteStore;
 use openchat_wire::UnixMillis;
 use phase::{Phase, PhaseSwitch, PhaseWatch};
 use readers::Readers;
-use relay_thread::{End, Job, Jobs};
+use relay_thread::{End, Job, Jobs, Public};
 pub(crate) use reload::Changes;
 use reload::Reloader;
 use renewal::Renewal;
@@ -89,6 +91,7 @@ pub(crate) struct Server {
     jobs: Jobs,
     readers: Readers,
     members: Arc<Members>,
+    herald: Arc<Herald>,
     console: Console,
     phase: PhaseWatch,
     /// Quotas and retention, as the operator wants them now.
@@ -183,7 +186,9 @@ impl Start<'_> {
         let sessions = Sessions::new(limits.sessions_a_person.value, limits.into());
         let sessions = Arc::new(sessions);
         let members = Arc::new(Members::new(Arc::clone(&sessions)));
-        let (jobs, end) = start_relay(data, keys, store, &members)?;
+        let (herald, console) = (Arc::<Herald>::default(), self.console.clone());
+        let public = Public { members: Arc::clone(&members), herald: Arc::clone(&herald), console };
+        let (jobs, end) = start_relay(data, keys, store, public)?;
         let (keep, wanted) = watch::channel(config.keep.clone());
         tokio::spawn(retention::keep(jobs.clone(), wanted));
         let (tls, shown) = start_tls(&ca, &identity, Arc::clone(&members))?;
@@ -196,6 +201,7 @@ impl Start<'_> {
             jobs: jobs.clone(),
             readers: Readers::new(&data.join(file::DATABASE)),
             members,
+            herald,
             console: self.console.clone(),
             phase: watch,
             keep,
@@ -345,11 +351,11 @@ fn start_relay(
     data: &DataDir,
     keys: Keys,
     store: SqliteStore,
-    members: &Arc<Members>,
+    public: Public,
 ) -> Result<(Jobs, End), Failure> {
     let relay = Relay::open(store, keys).map_err(|error| unusable(data, &error))?;
-    let known = members.learn(relay.store(), 0).map_err(|error| unusable(data, &error))?;
-    relay_thread::spawn(relay, Arc::clone(members), known)
+    let learned = public.members.learn(relay.store(), 0).map_err(|error| unusable(data, &error))?;
+    relay_thread::spawn(relay, public, learned.next)
         .map_err(|error| Failure::system("can't start the relay", &error, "ulimit -u"))
 }
 

@@ -39,6 +39,12 @@ pub enum AdminRequest {
     Status,
     /// Whether the server is in order. Answered [`AdminAnswer::Health`].
     Health,
+    /// The key that a name has now. Answered [`AdminAnswer::KeyOf`].
+    KeyOf(Name),
+    /// The key of this name is to count no more, for ever. Answered [`AdminAnswer::KeyRevoked`].
+    RevokeKeyOf(Name),
+    /// This name is to get another key. Answered [`AdminAnswer::Reset`].
+    Reset(Name),
 }
 
 /// A certificate that the server has.
@@ -78,6 +84,12 @@ pub enum AdminAnswer {
     Status(Box<Status>),
     /// What was looked at.
     Health(Vec<Check>),
+    /// None of a name that nobody has, or that waits for another key.
+    KeyOf(Option<Fingerprint>),
+    /// None if nobody has the name, or its key was revoked before.
+    KeyRevoked(Option<KeyRevoked>),
+    /// None if nobody has the name.
+    Reset(Option<Reset>),
 }
 
 /// An invitation as the operator may see it: without what is in the invited person's hand.
@@ -121,6 +133,26 @@ pub enum Revoked {
     Unknown,
     /// Somebody enrolled with it; taking it back would take nothing back.
     Used,
+}
+
+/// A key that was revoked just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRevoked {
+    /// Whose connections end.
+    pub key: Fingerprint,
+    /// The index of the transparency log's entry that says so.
+    pub index: u64,
+    /// Connections that were cut.
+    pub connections: u32,
+}
+
+/// A name that waits for another key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    /// The key that it had, unless that was revoked before.
+    pub revoked: Option<KeyRevoked>,
+    /// For the key to come: `openchat://…`.
+    pub invitation: String,
 }
 
 /// An entry of the transparency log.

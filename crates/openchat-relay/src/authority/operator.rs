@@ -136,6 +136,15 @@ pub fn invitation_record(id: &[u8], value: &[u8]) -> Result<InvitationRecord, St
     Ok(InvitationRecord { id, name, expires, wrong, used: used.map(|issued| issued.key) })
 }
 
+/// The key in a stored record of [`Table::Name`], likewise.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if no relay wrote it.
+pub fn registered_key(value: &[u8]) -> Result<Fingerprint, StoreError> {
+    let corrupt = |_| StoreError::Corrupt("a name's record that does not decode");
+    decode(value, MAX_RECORD).map_err(corrupt)
+}
+
 /// The newest certificate in a stored record of [`Table::Member`], likewise.
 ///
 /// # Errors

@@ -2,11 +2,14 @@
 
 use crate::{
     people::Person,
-    support::{World, name},
+    support::{World, is_invalid, name},
 };
 use openchat_pki::Entry;
 use openchat_relay::{EnrollReason, Reset, Revoking, Store as _};
-use openchat_wire::relay::{Answer, Refusal, Request};
+use openchat_wire::{
+    Blob,
+    relay::{Answer, Refusal, Request},
+};
 
 fn entries(world: &World) -> Vec<Entry> {
     let recorded = world.relay.store().recorded(0, usize::MAX).unwrap();
@@ -120,4 +123,23 @@ fn a_reset_stands_after_a_crash_or_not_at_all() {
     reset(&mut world, "bob").unwrap();
     let mut world = world.crash();
     assert_eq!(world.ask(&alice, &asked).answer, Err(Refusal::NotFound));
+}
+
+#[test]
+fn r2_what_a_revoked_key_would_still_append_is_refused() {
+    let mut world = World::new();
+    let (alice, bob) = (world.person("alice"), world.person("bob"));
+    let log = world.open_group(&alice, "general").log();
+    let mut member = world.join(&bob, log);
+    let before = member.message("before");
+    world.place(&bob, log, &before);
+    let (message, leave) = (member.message("after"), member.leave());
+    let (member, update) = world.prepare_update(member);
+    // As bytes that its session had asked for when it was cut.
+    revoke(&mut world, "bob").unwrap();
+    for entry in [&message, &leave, &update, &before] {
+        is_invalid(&world.refusal(&bob, member.log(), entry), "R2: the key was revoked");
+    }
+    let beat = Request::Heartbeat { log, beat: Blob(vec![1; 200]) };
+    assert!(world.ask(&bob, &beat).answer.is_err());
 }

@@ -45,7 +45,7 @@ pub(crate) struct Global {
     /// Colours on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// Never ask anything (this program has no questions yet)
+    /// Never ask anything; without a terminal nothing is asked either
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
 }
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Invite people to the server
     #[command(subcommand)]
     Invite(InviteCommand),
-    /// See who is registered
+    /// See who is registered; take people's keys away
     #[command(subcommand)]
     User(UserCommand),
     /// See which certificates were issued
@@ -236,6 +236,35 @@ pub(crate) enum UserCommand {
     List,
     /// Show one person: key, certificates, connections
     Show(UserShowArgs),
+    /// Take somebody's key away for ever: whoever leaves, or whose device was stolen.
+    ///
+    /// Connections of the key end at once, and it is refused from then on. The revocation is an
+    /// entry of the transparency log; each group's members read it there and remove the key by
+    /// themselves. The name stays taken until it is reset.
+    Revoke(UserRevokeArgs),
+    /// Let a name have another key, for somebody who lost the one before; prints an invitation.
+    ///
+    /// The key before is revoked, as `user revoke` does. Stdout gets the invitation and nothing
+    /// else. Contacts see CHANGED, and groups let the new key in by invitation.
+    Reset(UserResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserRevokeArgs {
+    /// Whose
+    pub(crate) name: Name,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserResetArgs {
+    /// Whose
+    pub(crate) name: Name,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -29,8 +29,16 @@ pub(crate) struct Issued {
 pub(crate) struct Directory {
     /// In the order of the log.
     pub(crate) issued: Vec<Issued>,
-    /// When a name's key was revoked.
-    pub(crate) revoked: BTreeMap<(Name, Fingerprint), UnixMillis>,
+    /// Where and when a name's key was revoked.
+    pub(crate) revoked: BTreeMap<(Name, Fingerprint), Revocation>,
+}
+
+/// That a key counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revocation {
+    /// Its place in the transparency log, from 0.
+    pub(crate) index: u64,
+    pub(crate) time: UnixMillis,
 }
 
 impl Directory {
@@ -62,15 +70,15 @@ impl Directory {
                 self.issued.push(Issued { index, time, name, key, serial, not_after });
             }
             Entry::Revoke { name, fingerprint } => {
-                self.revoked.entry((name, fingerprint)).or_insert(time);
+                self.revoked.entry((name, fingerprint)).or_insert(Revocation { index, time });
             }
             Entry::GroupName { .. } | Entry::Rotate { .. } | Entry::Replace { .. } => {}
         }
         Some(())
     }
 
-    /// When the key of this certificate was revoked, if it was.
-    pub(crate) fn revoked(&self, issued: &Issued) -> Option<UnixMillis> {
+    /// How the key of this certificate was revoked, if it was.
+    pub(crate) fn revoked(&self, issued: &Issued) -> Option<Revocation> {
         self.revoked.get(&(issued.name.clone(), issued.key)).copied()
     }
 
@@ -139,7 +147,8 @@ mod tests {
         let state = |index: usize, now| directory.state(&directory.issued[index], UnixMillis(now));
         assert_eq!(state(0, 500), "revoked");
         assert_eq!((state(1, 500), state(1, 1_001)), ("valid", "expired"));
-        assert_eq!(directory.revoked(&directory.issued[0]), Some(UnixMillis(3)));
+        let revocation = Revocation { index: 3, time: UnixMillis(3) };
+        assert_eq!(directory.revoked(&directory.issued[0]), Some(revocation));
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! `openchat-server user list|show`.
+//! `openchat-server user list|show|revoke|reset`.
+
+mod change;
 
 use crate::{
-    cli::{UserCommand, UserShowArgs},
+    cli::{Global, UserCommand, UserShowArgs},
     clock,
     data_dir::DataDir,
     failure::Failure,
     operator::{
         ask::{ask, unexpected},
-        directory::{Directory, Issued},
+        directory::{Directory, Issued, Revocation},
         text::{date, grouped, moment, short},
     },
     output::Output,
@@ -26,12 +28,14 @@ use std::{collections::BTreeMap, process::ExitCode};
 pub(crate) fn run(
     data: &DataDir,
     command: &UserCommand,
-    quiet: bool,
+    global: &Global,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     match command {
-        UserCommand::List => list(data, quiet, output),
+        UserCommand::List => list(data, global.quiet, output),
         UserCommand::Show(args) => show(data, args, output),
+        UserCommand::Revoke(args) => change::revoke(data, args, global, output),
+        UserCommand::Reset(args) => change::reset(data, args, global, output),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -80,17 +84,22 @@ fn row(
 
 fn show(data: &DataDir, args: &UserShowArgs, output: Output) -> Result<(), Failure> {
     let directory = Directory::fetch(data)?;
-    let Some(current) = directory.current(&args.name) else {
-        let message = format!("nobody is registered as {}", args.name);
-        return Err(Failure::not_found(message, data.command("user list")));
-    };
+    let current = registered(data, &directory, &args.name)?;
     let now = clock::now();
     let sessions = online(data)?.get(&args.name).copied().unwrap_or_default();
     let certificates: Vec<&Issued> =
         directory.issued.iter().filter(|issued| issued.name == args.name).collect();
-    let state = directory.state(current, now);
+    let waits = waits(data, &args.name)?;
+    let state = if waits { "reset" } else { directory.state(current, now) };
+    let revoked = directory.revoked(current);
+    let said = match revoked {
+        Some(Revocation { index, time }) => {
+            format!(", its key revoked {} as #{}", date(time), index.saturating_add(1))
+        }
+        None => String::new(),
+    };
     let mut text = format!(
-        "{}\n  state        {state}\n  key          {}\n  connections  {sessions}\n  certificates",
+        "{}\n  state        {state}{said}\n  key          {}\n  connections  {sessions}\n  certificates",
         args.name,
         grouped(&Digest(current.key.0)),
     );
@@ -110,9 +119,30 @@ fn show(data: &DataDir, args: &UserShowArgs, output: Output) -> Result<(), Failu
     let object = json!({
         "v": 1, "type": "user", "name": args.name.as_str(), "state": state,
         "fingerprint": current.key.to_string(), "valid_to": moment(current.not_after),
-        "connections": sessions, "certificates": certificates
+        "connections": sessions, "certificates": certificates,
+        "revoked": revoked.map(|it| moment(it.time)), "revoked_index": revoked.map(|it| it.index)
     });
     output.data(&text, &object)
+}
+
+/// What this name's present key was issued last.
+fn registered<'a>(
+    data: &DataDir,
+    directory: &'a Directory,
+    name: &Name,
+) -> Result<&'a Issued, Failure> {
+    directory.current(name).ok_or_else(|| {
+        let message = format!("nobody is registered as {name}");
+        Failure::not_found(message, data.command("user list"))
+    })
+}
+
+/// Whether this name, which has had a key, waits for another one.
+fn waits(data: &DataDir, name: &Name) -> Result<bool, Failure> {
+    match ask(data, &AdminRequest::KeyOf(name.clone()))? {
+        AdminAnswer::KeyOf(key) => Ok(key.is_none()),
+        _ => Err(unexpected(data)),
+    }
 }
 
 /// A certificate for programs.
@@ -121,7 +151,9 @@ pub(crate) fn certificate(directory: &Directory, issued: &Issued, now: UnixMilli
         "v": 1, "type": "certificate", "index": issued.index, "name": issued.name.as_str(),
         "serial": issued.serial, "fingerprint": issued.key.to_string(),
         "issued": moment(issued.time), "valid_to": moment(issued.not_after),
-        "state": directory.state(issued, now), "revoked": directory.revoked(issued).map(moment)
+        "state": directory.state(issued, now),
+        "revoked": directory.revoked(issued).map(|it| moment(it.time)),
+        "revoked_index": directory.revoked(issued).map(|it| it.index)
     })
 }
 

@@ -19,6 +19,12 @@ pub(crate) enum Event<'a> {
     Refused { peer: SocketAddr, reason: &'a str },
     /// A certificate was issued; `index` is its place in the transparency log, from 0.
     Enrolled { name: &'a Name, peer: SocketAddr, index: u64 },
+    /// A further certificate was issued, likewise.
+    Renewed { name: &'a Name, index: u64 },
+    /// Somebody's key was revoked, likewise, and so many connections were cut.
+    Revoked { name: &'a Name, index: u64, connections: u32 },
+    /// A name waits for another key.
+    Reset { name: &'a Name },
     /// It serves figures here.
     Figures { address: SocketAddr },
     /// It goes on from a backup of that time.
@@ -48,6 +54,14 @@ impl fmt::Display for Event<'_> {
                 // People count from one, here as at the device.
                 write!(f, "enrolled  {name}  {peer}  #{}", index.saturating_add(1))
             }
+            Self::Renewed { name, index } => {
+                write!(f, "renewed  {name}  #{}", index.saturating_add(1))
+            }
+            Self::Revoked { name, index, connections } => {
+                let number = index.saturating_add(1);
+                write!(f, "revoked  {name}  #{number}  {connections} connections cut")
+            }
+            Self::Reset { name } => write!(f, "reset  {name}"),
             Self::Figures { address } => write!(f, "metrics  {address}"),
             Self::Restored { made } => {
                 write!(f, "restored  from the backup of {}", moment(*made))
@@ -74,6 +88,9 @@ impl Event<'_> {
             Self::Disconnected { .. } => "disconnected",
             Self::Refused { .. } => "refused",
             Self::Enrolled { .. } => "enrolled",
+            Self::Renewed { .. } => "renewed",
+            Self::Revoked { .. } => "revoked",
+            Self::Reset { .. } => "reset",
             Self::Figures { .. } => "metrics",
             Self::Restored { .. } => "restored",
             Self::Reloaded { .. } => "reloaded",
@@ -104,6 +121,14 @@ impl Event<'_> {
                 "v": 1, "type": "enrolled", "name": name.as_str(),
                 "peer": peer.to_string(), "index": index
             }),
+            Self::Renewed { name, index } => {
+                json!({"v": 1, "type": "renewed", "name": name.as_str(), "index": index})
+            }
+            Self::Revoked { name, index, connections } => json!({
+                "v": 1, "type": "revoked", "name": name.as_str(), "index": index,
+                "connections": connections
+            }),
+            Self::Reset { name } => json!({"v": 1, "type": "reset", "name": name.as_str()}),
             Self::Figures { address } => {
                 json!({"v": 1, "type": "metrics", "address": address.to_string()})
             }
@@ -144,6 +169,12 @@ mod tests {
             ),
             (Event::Refused { peer, reason: "no" }, "refused  10.0.0.1:5  no"),
             (Event::Enrolled { name: &name, peer, index: 3 }, "enrolled  bob  10.0.0.1:5  #4"),
+            (Event::Renewed { name: &name, index: 3 }, "renewed  bob  #4"),
+            (
+                Event::Revoked { name: &name, index: 4, connections: 2 },
+                "revoked  bob  #5  2 connections cut",
+            ),
+            (Event::Reset { name: &name }, "reset  bob"),
             (Event::Figures { address: peer }, "metrics  10.0.0.1:5"),
             (
                 Event::Restored { made: UnixMillis(0) },

@@ -20,6 +20,8 @@ pub(crate) enum Refused {
     Certificate(MemberError),
     #[error("this is not the registered key of {0}")]
     Unregistered(Name),
+    #[error("the key of {0} was revoked")]
+    Revoked(Name),
     #[error("the key of the certificate was not proved")]
     Unproved,
     #[error("{validity}: {name}")]
@@ -59,6 +61,7 @@ impl Refused {
             Self::NoCertificate
             | Self::Certificate(_)
             | Self::Unregistered(_)
+            | Self::Revoked(_)
             | Self::Unproved
             | Self::Period { .. } => "certificate",
             Self::Protocol | Self::Version | Self::NotTls | Self::Tls(_) => "tls",

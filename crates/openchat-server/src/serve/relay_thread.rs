@@ -4,22 +4,24 @@
 use crate::{
     clock,
     metrics::METRICS,
+    output::{Console, Event},
     serve::{
         certificate::{self, ServerIdentity},
         feed::Hub,
+        heads::Herald,
         mailbox::{Letter, Mailbox},
         members::Members,
     },
 };
 use openchat_pki::{AuthorityError, HostName};
 use openchat_relay::{
-    EnrollOutcome, Identity, Invited, Outcome, Quotas, Relay, RenewalOutcome, Retained, StoreError,
-    chain::appends_to,
+    EnrollOutcome, Identity, Invited, Outcome, Quotas, Relay, RenewalOutcome, Reset, Retained,
+    Revoking, StoreError, chain::appends_to,
 };
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::{
-    GroupId, Name, UnixMillis,
-    admin::Revoked,
+    Fingerprint, GroupId, Name, UnixMillis,
+    admin::{KeyRevoked, Revoked},
     enroll::{EnrollRefusal, EnrollRequest},
     frame::to_frame,
     limits::MAX_TAILS,
@@ -51,6 +53,10 @@ pub(crate) enum Job {
     Invite(Name, oneshot::Sender<Result<Invited, StoreError>>),
     /// An invitation to be made worthless.
     Revoke([u8; 16], oneshot::Sender<Result<Revoked, StoreError>>),
+    /// A key that is to count no more.
+    RevokeKeyOf(Name, Reply<Option<KeyRevoked>>),
+    /// A name that is to get another key.
+    Reset(Name, Reply<Option<Freed>>),
     /// How much may be kept from now on.
     Quotas(Quotas),
     /// A step of dropping bodies that are older than this.
@@ -61,6 +67,16 @@ pub(crate) enum Job {
     Certify(Vec<HostName>, oneshot::Sender<Result<ServerIdentity, AuthorityError>>),
     /// The last one.
     Stop,
+}
+
+/// What somebody waits for that the disk may refuse.
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A name that waits for another key.
+#[derive(Debug)]
+pub(crate) struct Freed {
+    pub(crate) revoked: Option<KeyRevoked>,
+    pub(crate) invited: Invited,
 }
 
 /// A session's request.
@@ -86,11 +102,15 @@ enum Decided {
         /// What it asked to append to.
         log: Option<GroupId>,
         outcome: Outcome,
+        /// Whose certificate it renews, and the index of that entry.
+        renewed: Option<(Arc<Identity>, u64)>,
         window: OwnedSemaphorePermit,
     },
     Enroll(EnrollOutcome, oneshot::Sender<EnrollOutcome>),
     Invite(Result<Invited, StoreError>, oneshot::Sender<Result<Invited, StoreError>>),
     Revoke(Result<Revoked, StoreError>, oneshot::Sender<Result<Revoked, StoreError>>),
+    RevokeKeyOf(Name, Result<Option<Revoking>, StoreError>, Reply<Option<KeyRevoked>>),
+    Reset(Name, Result<Option<Reset>, StoreError>, Reply<Option<Freed>>),
     DropOld(Result<Retained, StoreError>, oneshot::Sender<Result<Retained, StoreError>>),
     Probe(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>),
 }
@@ -127,14 +147,14 @@ pub(crate) type End = oneshot::Receiver<Result<(), StoreError>>;
 /// If the system starts none.
 pub(crate) fn spawn(
     relay: Relay<SqliteStore>,
-    members: Arc<Members>,
+    public: Public,
     known: u64,
 ) -> io::Result<(Jobs, End)> {
     let (jobs, queue) = Jobs::channel();
     let (ended, end) = oneshot::channel();
     let hub = Hub::default();
     tokio::spawn(hub.lobby().keep());
-    let thread = RelayThread { relay, hub, members, known, has_dropped: false };
+    let thread = RelayThread { relay, hub, public, known, has_dropped: false };
     thread::Builder::new().name("relay".to_owned()).spawn(move || {
         // Nobody to tell means that the process ends already.
         let _ = ended.send(thread.run(queue));
@@ -142,11 +162,19 @@ pub(crate) fn spawn(
     Ok((jobs, end))
 }
 
+/// Who is told of what becomes of the transparency log.
+#[derive(Debug)]
+pub(crate) struct Public {
+    pub(crate) members: Arc<Members>,
+    pub(crate) herald: Arc<Herald>,
+    pub(crate) console: Console,
+}
+
 struct RelayThread {
     relay: Relay<SqliteStore>,
     hub: Hub,
-    members: Arc<Members>,
-    /// Entries of the transparency log that `members` has.
+    public: Public,
+    /// Entries of the transparency log that the public knows.
     known: u64,
     /// This run of dropping old bodies has dropped some.
     has_dropped: bool,
@@ -179,29 +207,20 @@ impl RelayThread {
             Ok(()) => {
                 METRICS.batches.one();
                 METRICS.kept_bytes.set(self.relay.kept_bytes());
-                self.tell(decided)
+                self.tell(decided, now)
             }
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 METRICS.failed_batches.one();
                 tracing::error!(%error, jobs = decided.len(), "nothing of a batch could be stored");
-                self.tell(decided.into_iter().map(|decided| decided.lost(&error)).collect())
+                self.tell(decided.into_iter().map(|decided| decided.lost(&error)).collect(), now)
             }
         }
     }
 
     fn decide(&mut self, job: Job, now: UnixMillis) -> Option<Decided> {
         match job {
-            Job::Request(Asked { who, mailbox, frame, window, turn, large }) => {
-                let outcome = match mailbox.admit(&frame.request) {
-                    Ok(()) => self.decide_request(&who, &frame.request, now),
-                    Err(refusal) => Outcome::refused(refusal),
-                };
-                let log = appends_to(&frame.request);
-                mailbox.note(log, &outcome.answer);
-                drop((turn, large));
-                Some(Decided::Request { mailbox, id: frame.id, log, outcome, window })
-            }
+            Job::Request(asked) => Some(self.decide_request(asked, now)),
             Job::Enroll(request, reply) => {
                 let outcome = self.relay.enroll(&request, now, &mut clock::rng());
                 Some(Decided::Enroll(outcome, reply))
@@ -211,6 +230,14 @@ impl RelayThread {
             }
             Job::Revoke(id, reply) => {
                 Some(Decided::Revoke(self.relay.revoke_invitation(&id), reply))
+            }
+            Job::RevokeKeyOf(name, reply) => {
+                let revoking = self.relay.revoke(&name, now);
+                Some(Decided::RevokeKeyOf(name, revoking, reply))
+            }
+            Job::Reset(name, reply) => {
+                let reset = self.relay.reset(&name, now, &mut clock::rng());
+                Some(Decided::Reset(name, reset, reply))
             }
             Job::Quotas(quotas) => {
                 self.relay.set_quotas(quotas);
@@ -229,28 +256,51 @@ impl RelayThread {
         }
     }
 
-    fn decide_request(&mut self, who: &Identity, request: &Request, now: UnixMillis) -> Outcome {
-        let Request::Renew(csr) = request else { return self.relay.handle(who, request, now) };
-        let RenewalOutcome { answer, decided } =
-            self.relay.renew(who, &csr.0, now, &mut clock::rng());
-        match decided {
-            Ok(index) => tracing::info!(name = %who.name, index, "renewed"),
-            Err(fault) => tracing::warn!(name = %who.name, %fault, "not renewed"),
-        }
-        answer.map_or_else(Outcome::refused, Outcome::answer)
+    fn decide_request(&mut self, asked: Asked, now: UnixMillis) -> Decided {
+        let Asked { who, mailbox, frame, window, turn, large } = asked;
+        let ToServer { id, request } = frame;
+        let (outcome, renewed) = match mailbox.admit(&request) {
+            Err(refusal) => (Outcome::refused(refusal), None),
+            Ok(()) => match &request {
+                Request::Renew(csr) => self.renew(&who, &csr.0, now),
+                request => (self.relay.handle(&who, request, now), None),
+            },
+        };
+        let log = appends_to(&request);
+        mailbox.note(log, &outcome.answer);
+        drop((turn, large));
+        let renewed = renewed.map(|index| (who, index));
+        Decided::Request { mailbox, id, log, outcome, renewed, window }
     }
 
-    fn tell(&mut self, decided: Vec<Decided>) -> Result<(), StoreError> {
+    /// What comes of a renewal, and the index of its entry.
+    fn renew(&mut self, who: &Identity, csr: &[u8], now: UnixMillis) -> (Outcome, Option<u64>) {
+        let RenewalOutcome { answer, decided } = self.relay.renew(who, csr, now, &mut clock::rng());
+        if let Err(fault) = &decided {
+            tracing::warn!(name = %who.name, %fault, "no certificate is renewed");
+        }
+        (answer.map_or_else(Outcome::refused, Outcome::answer), decided.ok())
+    }
+
+    fn tell(&mut self, decided: Vec<Decided>, now: UnixMillis) -> Result<(), StoreError> {
+        // First, so that who enrolled may come at once, and who was revoked is gone.
+        let cut = self.announce(now)?;
         for decided in decided {
             match decided {
-                Decided::Request { mailbox, id, outcome, window, .. } => {
+                Decided::Request { mailbox, id, outcome, renewed, window, .. } => {
                     self.answer(&mailbox, id, outcome, window);
+                    if let Some((who, index)) = renewed {
+                        self.public.console.show(&Event::Renewed { name: &who.name, index });
+                    }
                 }
-                Decided::Enroll(outcome, reply) => {
-                    // Known before the device is told, so that it may come back at once.
-                    self.known = self.members.learn(self.relay.store(), self.known)?;
-                    // A device that went away asks again.
-                    let _ = reply.send(outcome);
+                // A device that went away asks again.
+                Decided::Enroll(outcome, reply) => drop(reply.send(outcome)),
+                Decided::RevokeKeyOf(name, revoking, reply) => {
+                    let revoked = revoking.map(|it| it.map(|it| self.revoked(&name, it, &cut)));
+                    drop(reply.send(revoked));
+                }
+                Decided::Reset(name, reset, reply) => {
+                    drop(reply.send(reset.map(|it| it.map(|it| self.freed(&name, it, &cut)))));
                 }
                 Decided::Invite(invited, reply) => drop(reply.send(invited)),
                 Decided::Revoke(revoked, reply) => drop(reply.send(revoked)),
@@ -265,6 +315,33 @@ impl RelayThread {
         }
         self.hub.wake();
         Ok(())
+    }
+
+    /// Tells everybody of what the transparency log has more than before. Gives the keys that it
+    /// revokes, each with the number of connections that are cut.
+    fn announce(&mut self, now: UnixMillis) -> Result<Vec<(Fingerprint, usize)>, StoreError> {
+        if self.relay.recorded() == self.known {
+            return Ok(Vec::new());
+        }
+        let learned = self.public.members.learn(self.relay.store(), self.known)?;
+        self.known = learned.next;
+        self.public.herald.tell(self.relay.head(now));
+        Ok(learned.cut)
+    }
+
+    fn revoked(&self, name: &Name, revoking: Revoking, cut: &[(Fingerprint, usize)]) -> KeyRevoked {
+        let Revoking { key, index } = revoking;
+        let cut =
+            cut.iter().find(|(cut, _)| *cut == key).map_or(0, |(_, connections)| *connections);
+        let connections = u32::try_from(cut).unwrap_or(u32::MAX);
+        self.public.console.show(&Event::Revoked { name, index, connections });
+        KeyRevoked { key, index, connections }
+    }
+
+    fn freed(&self, name: &Name, reset: Reset, cut: &[(Fingerprint, usize)]) -> Freed {
+        let revoked = reset.revoking.map(|revoking| self.revoked(name, revoking, cut));
+        self.public.console.show(&Event::Reset { name });
+        Freed { revoked, invited: reset.invited }
     }
 
     /// What was dropped is not to be served from memory either, once a run is at its end.
@@ -337,7 +414,7 @@ impl Decided {
             Self::Request { mailbox, id, log, window, .. } => {
                 let outcome = Outcome::refused(Refusal::Internal);
                 mailbox.note(log, &outcome.answer);
-                Self::Request { mailbox, id, log, outcome, window }
+                Self::Request { mailbox, id, log, outcome, renewed: None, window }
             }
             Self::Enroll(_, reply) => {
                 let (answer, reason) = (Err(EnrollRefusal::Internal), error.clone().into());
@@ -345,6 +422,8 @@ impl Decided {
             }
             Self::Invite(_, reply) => Self::Invite(Err(error.clone()), reply),
             Self::Revoke(_, reply) => Self::Revoke(Err(error.clone()), reply),
+            Self::RevokeKeyOf(name, _, reply) => Self::RevokeKeyOf(name, Err(error.clone()), reply),
+            Self::Reset(name, _, reply) => Self::Reset(name, Err(error.clone()), reply),
             Self::DropOld(_, reply) => Self::DropOld(Err(error.clone()), reply),
             Self::Probe(_, reply) => Self::Probe(Err(error.clone()), reply),
         }
@@ -352,84 +431,4 @@ impl Decided {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use openchat_relay::Publish;
-    use openchat_wire::{
-        Blob, GroupId, Seq, frame::FrameDecoder, limits::MAX_QUEUE_BYTES, relay::SignedReceipt,
-    };
-    use tokio::sync::Semaphore;
-
-    fn decoded(frame: &[u8]) -> ToClient {
-        let mut decoder = FrameDecoder::new(10_000_000);
-        decoder.push(frame);
-        decoder.next_frame().unwrap().unwrap()
-    }
-
-    #[test]
-    fn an_answer_that_finds_no_room_is_to_be_asked_for_again() {
-        let mailbox = Mailbox::default();
-        let large = || {
-            let entries = vec![(Seq(1), Blob(vec![0; MAX_QUEUE_BYTES]))];
-            Ok(Answer::Entries { entries, complete: true })
-        };
-        let first = fitting(&mailbox, 1, large());
-        assert!(matches!(decoded(&first), ToClient::Answer { id: 1, answer: Ok(_) }));
-        let window = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        mailbox.put(Letter::Answer(first, window));
-        let second = decoded(&fitting(&mailbox, 2, large()));
-        let paced = Err(Refusal::Paced { retry_ms: RETRY_MS });
-        assert_eq!(second, ToClient::Answer { id: 2, answer: paced });
-        let small = decoded(&fitting(&mailbox, 3, Ok(Answer::Appended(Seq(9)))));
-        assert_eq!(small, ToClient::Answer { id: 3, answer: Ok(Answer::Appended(Seq(9))) });
-    }
-
-    #[test]
-    fn a_batch_takes_what_waits_and_no_more_than_its_share() {
-        let (sender, mut queue) = mpsc::channel(1_000);
-        for _ in 0..MAX_BATCH + 44 {
-            sender.try_send(Job::Stop).unwrap();
-        }
-        assert_eq!(waiting(Job::Stop, &mut queue).len(), MAX_BATCH);
-        assert_eq!(waiting(Job::Stop, &mut queue).len(), 44 + 2);
-    }
-
-    #[test]
-    fn a_step_of_dropping_is_a_batch_of_its_own() {
-        let step = || Job::DropOld(Duration::ZERO, oneshot::channel().0);
-        let probe = || Job::Probe(oneshot::channel().0);
-        let parted = |batch| parts(batch).map(|part| format!("{part:?}")).collect::<Vec<_>>();
-        let found = parted(vec![probe(), step(), probe()]);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].matches("Probe").count() == 2 && !found[0].contains("DropOld"));
-        assert!(found[1].contains("DropOld") && !found[1].contains("Probe"));
-        assert_eq!(parted(vec![step()]).len(), 1, "no empty one");
-        assert_eq!(parted(vec![probe(), Job::Stop]).len(), 1);
-    }
-
-    #[test]
-    fn of_a_lost_batch_nothing_is_told_but_that_it_failed() {
-        let window = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let answer = Ok(Answer::Appended(Seq(1)));
-        let heartbeat = Publish::Heartbeat {
-            log: GroupId([1; 32]),
-            beat: Vec::new().into(),
-            receipt: SignedReceipt { body: Blob::default(), signature: Blob::default() },
-        };
-        let outcome = Outcome { answer, publish: vec![heartbeat], ends: Vec::new(), tail: None };
-        let mailbox = Arc::<Mailbox>::default();
-        let log = Some(GroupId([1; 32]));
-        let decided = Decided::Request { mailbox: mailbox.clone(), id: 1, log, outcome, window };
-        let Decided::Request { outcome, .. } = decided.lost(&StoreError::Full) else { panic!() };
-        assert_eq!(outcome.answer, Err(Refusal::Internal));
-        let (entry, letters) = (Blob::default(), Vec::new());
-        let next = openchat_wire::relay::Request::Append {
-            log: GroupId([1; 32]),
-            entry,
-            letters,
-            follows: true,
-        };
-        assert!(mailbox.admit(&next).is_err(), "nothing overtakes it in the next batch");
-        assert!(outcome.publish.is_empty() && outcome.tail.is_none());
-    }
-}
+mod tests;

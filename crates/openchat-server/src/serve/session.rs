@@ -13,7 +13,9 @@ use crate::{
     serve::{
         Server,
         connection::{linger, refuse},
+        heads::Herald,
         mailbox::{Letter, Mailbox, Parting},
+        members::Standing,
         phase::PhaseWatch,
         readers::Readers,
         refusal::Refused,
@@ -131,16 +133,15 @@ pub(crate) async fn serve(server: &Server, stream: TlsStream<TcpStream>, member:
     };
     // Looked at again from the place where a cut would be noticed: a revocation in between has missed
     // both the handshake and this connection.
-    if !server.members.has(&who) {
-        refuse(server, peer, &Refused::Unregistered(who.name));
+    if server.members.standing(&who) != Standing::Good {
+        refuse(server, peer, &Refused::Revoked(who.name));
         return turn_away(stream, Goodbye::Revoked).await;
     }
     server.console.show(&Event::Connected { name: &who.name, peer });
     tracing::debug!(name = %who.name, key = %who.fingerprint, %peer, "connected");
     let who = Arc::new(who);
     let mailbox = Arc::new(Mailbox::default());
-    let house = House { jobs: &server.jobs, readers: &server.readers, phase: &server.phase };
-    let ended = talk(house, stream, (&who, &seat, until), &mailbox).await;
+    let ended = talk(server.into(), stream, (&who, &seat, until), &mailbox).await;
     mailbox.close();
     // Before anybody sees that it ended, so that it may be replaced at once.
     drop(seat);
@@ -161,17 +162,25 @@ struct House<'a> {
     jobs: &'a Jobs,
     readers: &'a Readers,
     phase: &'a PhaseWatch,
+    herald: &'a Herald,
+}
+
+impl<'a> From<&'a Server> for House<'a> {
+    fn from(server: &'a Server) -> Self {
+        let Server { jobs, readers, phase, herald, .. } = server;
+        Self { jobs, readers, phase, herald }
+    }
 }
 
 /// Reads and writes at once, in one task. When the reading ends, what waits is still written.
 async fn talk(
-    House { jobs, readers, phase }: House<'_>,
+    House { jobs, readers, phase, herald }: House<'_>,
     stream: impl AsyncRead + AsyncWrite,
     (who, seat, until): (&Arc<Identity>, &Seat<'_>, UnixMillis),
     mailbox: &Arc<Mailbox>,
 ) -> Ended {
     let (mut input, output) = tokio::io::split(stream);
-    let mut writer = pin!(writer::run(output, mailbox, readers));
+    let mut writer = pin!(writer::run(output, mailbox, readers, herald.heads()));
     let ended = tokio::select! {
         ended = &mut writer => return ended,
         ended = read(jobs, &mut input, (who, seat), mailbox) => ended,

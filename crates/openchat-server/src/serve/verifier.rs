@@ -2,10 +2,13 @@
 //! name and key are registered.
 //!
 //! What a refused peer learns (see [`told`]): whoever proves the key of a registered certificate
-//! learns that it has expired; everybody else gets one and the same alert. So the period is looked
-//! at last, after the proof.
+//! learns that it was revoked or has expired; everybody else gets one and the same alert. So both are
+//! looked at last, after the proof.
 
-use crate::serve::{members::Members, refusal::Refused};
+use crate::serve::{
+    members::{Members, Standing},
+    refusal::Refused,
+};
 use openchat_pki::{CaCertificate, MemberCertificate, Validity};
 use openchat_relay::Identity;
 use openchat_wire::UnixMillis;
@@ -20,7 +23,11 @@ use rustls::{
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+/// The step of a certificate's times.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What certificates are checked against.
 #[derive(Debug)]
@@ -79,7 +86,7 @@ impl ClientVerifier {
 
     fn present(&self, der: &[u8], now: UnixMillis) -> Result<(), Refused> {
         let member = self.trust.ca.verify_member(der).map_err(Refused::Certificate)?;
-        if !self.trust.members.has(&identity(&member)) {
+        if self.trust.members.standing(&identity(&member)) == Standing::Unknown {
             return Err(Refused::Unregistered(member.name().clone()));
         }
         self.swap(Verdict::Presented(Box::new(member), now));
@@ -91,9 +98,10 @@ fn identity(member: &MemberCertificate) -> Identity {
     Identity { name: member.name().clone(), fingerprint: member.fingerprint() }
 }
 
-/// The alert: the standard one for a period, `access_denied` for everything else.
+/// The alert: the standard one for a period and a revocation, `access_denied` for everything else.
 fn told(refused: &Refused) -> Error {
     Error::InvalidCertificate(match refused {
+        Refused::Revoked(_) => CertificateError::Revoked,
         Refused::Period { validity: Validity::Expired, .. } => CertificateError::Expired,
         Refused::Period { validity: Validity::NotYet, .. } => CertificateError::NotValidYet,
         _ => CertificateError::ApplicationVerificationFailure,
@@ -137,10 +145,15 @@ impl ClientCertVerifier for ClientVerifier {
         };
         let proof = verify_tls13_signature(message, cert, dss, &self.trust.algorithms)
             .map_err(|_| self.refuse(Refused::Unproved))?;
+        let who = identity(&member);
+        if self.trust.members.standing(&who) == Standing::Revoked {
+            return Err(self.refuse(Refused::Revoked(who.name)));
+        }
         if let Err(validity) = member.valid_at(now) {
             return Err(self.refuse(Refused::Period { name: member.name().clone(), validity }));
         }
-        self.swap(Verdict::Accepted(identity(&member), member.not_after()));
+        // The last second is a whole one, for connections that stand as for those that come in it.
+        self.swap(Verdict::Accepted(who, member.not_after().after(SECOND)));
         Ok(proof)
     }
 

@@ -4,6 +4,7 @@ use crate::{
     metrics::METRICS,
     serve::{
         feed::{Found, Tail},
+        heads::Heads,
         mailbox::{Letter, Mail, Mailbox, Parting},
         readers::Readers,
         session::Ended,
@@ -19,6 +20,7 @@ use openchat_wire::{
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -38,13 +40,21 @@ pub(crate) async fn run(
     out: impl AsyncWrite + Unpin,
     mailbox: &Mailbox,
     readers: &Readers,
+    mut heads: Heads,
 ) -> Ended {
     let (tails, ready) = (HashMap::new(), VecDeque::new());
     let mut writer = Writer { out, mailbox, readers, tails, ready };
     loop {
-        let mail = if writer.ready.is_empty() { mailbox.wait().await } else { mailbox.take() };
+        let mail = if writer.ready.is_empty() {
+            tokio::select! {
+                mail = mailbox.wait() => mail,
+                () = heads.due() => Mail::default(),
+            }
+        } else {
+            mailbox.take()
+        };
         let parting = mail.parting;
-        if let Err(ended) = writer.turn(mail).await {
+        if let Err(ended) = writer.turn(mail, heads.take()).await {
             return ended;
         }
         if let Some(parting) = parting {
@@ -72,9 +82,12 @@ struct Piece {
 }
 
 impl<W: AsyncWrite + Unpin> Writer<'_, W> {
-    /// All answers, and a piece of what the tails have.
-    async fn turn(&mut self, mail: Mail) -> Result<(), Ended> {
+    /// The newest head if one is due, all answers, and a piece of what the tails have.
+    async fn turn(&mut self, mail: Mail, head: Option<Arc<[u8]>>) -> Result<(), Ended> {
         let mut piece = Piece::default();
+        if let Some(frame) = head {
+            piece.bytes.extend_from_slice(&frame);
+        }
         for letter in mail.letters {
             match letter {
                 Letter::Answer(frame, window) => {

@@ -62,6 +62,13 @@ impl Wish {
         self
     }
 
+    /// With these alternative names, whatever they are, and no others.
+    pub(crate) fn named(mut self, names: &[&[u8]]) -> Self {
+        self.params.subject_alt_names.clear();
+        self.params.custom_extensions = alternative_names(names);
+        self
+    }
+
     /// Issued by this key under this common name.
     pub(crate) fn issued(self, issuer: &IdentityKey, common_name: &str) -> Device {
         let mut params = CertificateParams::default();
@@ -80,6 +87,28 @@ pub(crate) fn authority_request(name: &str, key: &IdentityKey) -> Vec<u8> {
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_identifier_method = identifier(key.public());
     params.serialize_request(&Signer(key)).unwrap().der().to_vec()
+}
+
+/// A request under this common name for these alternative names, whatever they are.
+pub(crate) fn request(common_name: &str, names: &[&[u8]], key: &IdentityKey) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = self::common_name(common_name);
+    params.custom_extensions = alternative_names(names);
+    params.key_identifier_method = identifier(key.public());
+    params.serialize_request(&Signer(key)).unwrap().der().to_vec()
+}
+
+/// The extension in DER, byte by byte: no library writes all of this. None without a name.
+fn alternative_names(names: &[&[u8]]) -> Vec<CustomExtension> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let element = |tag: u8, body: &[u8]| {
+        assert!(body.len() < 128);
+        [&[tag, u8::try_from(body.len()).unwrap()], body].concat()
+    };
+    let names: Vec<u8> = names.iter().flat_map(|name| element(0x82, name)).collect();
+    vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], element(0x30, &names))]
 }
 
 fn common_name(name: &str) -> DistinguishedName {

@@ -9,14 +9,14 @@ use std::{
 };
 
 /// What the program says with these arguments; it must succeed.
-fn said(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn said(place: &Place, arguments: &[&str]) -> String {
     let output = place.output(arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The same with `--json`: an object a line.
-fn objects(place: &Place, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn objects(place: &Place, arguments: &[&str]) -> Vec<Value> {
     let said = said(place, &[arguments, &["--json"]].concat());
     let objects: Vec<Value> =
         said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -25,7 +25,7 @@ fn objects(place: &Place, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// The code and the hint of a failure, which has to be the same for people and for programs.
-fn failed(place: &Place, arguments: &[&str], exit: i32) -> (String, String) {
+pub(crate) fn failed(place: &Place, arguments: &[&str], exit: i32) -> (String, String) {
     let output = place.output(&[arguments, &["--json"]].concat());
     assert_eq!(output.status.code(), Some(exit), "{output:?}");
     assert!(output.stderr.is_empty());
@@ -158,6 +158,8 @@ fn without_a_server_every_command_says_so_and_what_to_do() {
         &["invite", "revoke", "--name", "bob"],
         &["user", "list"],
         &["user", "show", "bob"],
+        &["user", "revoke", "bob"],
+        &["user", "reset", "bob"],
         &["cert", "list"],
         &["cert", "show", "--ca"],
         &["status"],

@@ -109,8 +109,13 @@ impl Server {
         let reader = Arc::clone(&console);
         thread::spawn(move || reader.read(stdout));
         let mut server = Self { place, address: String::new(), process, console };
-        let ready = server.line("ready  ");
-        ready.split("  ").nth(1).unwrap().clone_into(&mut server.address);
+        if arguments.contains(&"--json") {
+            let ready: serde_json::Value = serde_json::from_str(&server.line("{")).unwrap();
+            ready["address"].as_str().unwrap().clone_into(&mut server.address);
+        } else {
+            let ready = server.line("ready  ");
+            ready.split("  ").nth(1).unwrap().clone_into(&mut server.address);
+        }
         server
     }
 
@@ -159,6 +164,13 @@ impl Server {
     pub(crate) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The same server after a crash, in a new process.
+    pub(crate) fn crashed(mut self) -> Self {
+        self.signal("KILL");
+        self.wait();
+        Self::run(std::mem::replace(&mut self.place, Place::new()), &[])
     }
 
     /// Waits for its end.

@@ -3,7 +3,7 @@
 use crate::server::Server;
 use openchat_crypto::IdentityKey;
 use openchat_wire::{
-    Fingerprint, enroll,
+    Blob, Fingerprint, enroll,
     frame::{FrameDecoder, to_frame},
     relay::{self, Answer, Refusal, Request, ToClient, ToServer},
 };
@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     received: Vec<u8>,
     /// Who has come and gone, as it was told beside everything else.
     presence: VecDeque<(Vec<Fingerprint>, Vec<Fingerprint>)>,
+    /// Heads of the transparency log, likewise.
+    heads: VecDeque<Blob>,
 }
 
 impl Server {
@@ -122,7 +124,7 @@ impl Server {
         let name = ServerName::try_from(host).unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
         let stream = timeout(PATIENCE, connecting).await.unwrap()?;
-        Ok(Connection { stream, received: Vec::new(), presence: VecDeque::new() })
+        Ok(Connection::new(stream))
     }
 
     pub(crate) async fn tcp_from(&self, from: Ipv4Addr) -> io::Result<TcpStream> {
@@ -141,9 +143,19 @@ impl Server {
 }
 
 impl Connection {
+    pub(crate) fn new(stream: TlsStream<TcpStream>) -> Self {
+        let (presence, heads) = (VecDeque::new(), VecDeque::new());
+        Self { stream, received: Vec::new(), presence, heads }
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
+    }
+
+    /// Whether the other side takes it.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     /// The next frame; `None` when the server has ended the connection properly.
@@ -161,9 +173,16 @@ impl Connection {
             if let Some(frame) = decoder.next_frame().unwrap() {
                 let bytes = to_frame(&frame);
                 self.received.drain(..bytes.len());
-                if let Some(presence) = presence(&bytes) {
-                    self.presence.push_back(presence);
-                    continue;
+                match aside(&bytes) {
+                    Some(ToClient::Presence { online, offline, .. }) => {
+                        self.presence.push_back((online, offline));
+                        continue;
+                    }
+                    Some(ToClient::Head(head)) => {
+                        self.heads.push_back(head);
+                        continue;
+                    }
+                    _ => {}
                 }
                 return Ok(Some(frame));
             }
@@ -201,6 +220,23 @@ impl Connection {
         !self.presence.is_empty()
     }
 
+    /// The next head; waits for it.
+    pub(crate) async fn head(&mut self) -> Blob {
+        loop {
+            if let Some(head) = self.heads.pop_front() {
+                return head;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(self.is_served().await);
+        }
+    }
+
+    /// Heads that were told so far.
+    pub(crate) async fn heads(&mut self) -> Vec<Blob> {
+        assert!(self.is_served().await);
+        self.heads.drain(..).collect()
+    }
+
     /// Whether the server answers.
     pub(crate) async fn is_served(&mut self) -> bool {
         self.ask(Request::Ping).await == Ok(Answer::Done)
@@ -211,13 +247,11 @@ impl Connection {
     }
 }
 
-fn presence(frame: &[u8]) -> Option<(Vec<Fingerprint>, Vec<Fingerprint>)> {
+/// A frame that may come beside what somebody waits for.
+fn aside(frame: &[u8]) -> Option<ToClient> {
     let mut decoder = FrameDecoder::<ToClient>::new(4_000_000);
     decoder.push(frame);
-    match decoder.next_frame() {
-        Ok(Some(ToClient::Presence { online, offline, .. })) => Some((online, offline)),
-        _ => None,
-    }
+    decoder.next_frame().ok().flatten()
 }
 
 pub(crate) fn ping(id: u32) -> Vec<u8> {
@@ -225,7 +259,7 @@ pub(crate) fn ping(id: u32) -> Vec<u8> {
 }
 
 impl Device {
-    fn shown(&self) -> Shown {
+    pub(crate) fn shown(&self) -> Shown {
         let der = PrivatePkcs8KeyDer::from(self.key.to_pkcs8().to_vec());
         let key = aws_lc_rs::sign::any_ecdsa_type(&PrivateKeyDer::Pkcs8(der)).unwrap();
         Shown(Arc::new(CertifiedKey::new(vec![self.certificate.clone()], key)))
@@ -234,7 +268,7 @@ impl Device {
 
 /// Shows a certificate, whatever the server asks for.
 #[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+pub(crate) struct Shown(Arc<CertifiedKey>);
 
 impl ResolvesClientCert for Shown {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {

@@ -7,19 +7,20 @@ use crate::{
     metrics::METRICS,
     serve::{
         Server,
-        relay_thread::{Job, Jobs},
+        relay_thread::{Freed, Job, Jobs},
         tls::Shown,
     },
 };
 use openchat_pki::{CaCertificate, MemberError};
 use openchat_relay::{
-    Invited, StoreError, certificate_record, invitation_record, reached, store::Table,
+    Invited, StoreError, certificate_record, invitation_record, reached, registered_key,
+    store::Table,
 };
 use openchat_store_sqlite::SqliteReader;
 use openchat_wire::{
     Blob, Fingerprint, Name, UnixMillis,
     admin::{
-        AdminAnswer, AdminRequest, CertificateRecord, InvitationRecord, PAGE, RecordedEntry,
+        AdminAnswer, AdminRequest, CertificateRecord, InvitationRecord, PAGE, RecordedEntry, Reset,
         Status, WhichCertificate,
     },
     invitation::Invitation,
@@ -70,16 +71,44 @@ impl Operator {
                 self.status().await.map(|status| AdminAnswer::Status(Box::new(status)))
             }
             AdminRequest::Health => Ok(AdminAnswer::Health(self.health().await)),
+            AdminRequest::KeyOf(name) => self.key_of(name).await.map(AdminAnswer::KeyOf),
+            AdminRequest::RevokeKeyOf(name) => self.revoke_key_of(name).await,
+            AdminRequest::Reset(name) => self.reset(name).await,
         };
         answer.unwrap_or_else(|error| AdminAnswer::Failed(error.to_string()))
     }
 
     async fn invite(&self, name: Name) -> Result<AdminAnswer, AnswerError> {
-        let Invited { id, secret } = self.ask(|reply| Job::Invite(name.clone(), reply)).await?;
+        let invited = self.ask(|reply| Job::Invite(name.clone(), reply)).await?;
         tracing::info!(%name, "invited");
-        let (address, ca_pin) = (self.address.clone(), self.ca.pin());
-        let invitation = Invitation { address, ca_pin, id, secret }.to_string();
+        let invitation = self.invitation(&invited);
         Ok(AdminAnswer::Invitation { invitation, ca: Blob(self.ca.der().to_vec()) })
+    }
+
+    fn invitation(&self, &Invited { id, secret }: &Invited) -> String {
+        let (address, ca_pin) = (self.address.clone(), self.ca.pin());
+        Invitation { address, ca_pin, id, secret }.to_string()
+    }
+
+    async fn key_of(&self, name: Name) -> Result<Option<Fingerprint>, AnswerError> {
+        let key = move |reader: &SqliteReader| reader.record(Table::Name, name.as_str().as_bytes());
+        let Some(found) = self.read(key).await? else { return Ok(None) };
+        Ok(Some(registered_key(&found)?))
+    }
+
+    async fn revoke_key_of(&self, name: Name) -> Result<AdminAnswer, AnswerError> {
+        let revoked = self.ask(|reply| Job::RevokeKeyOf(name.clone(), reply)).await?;
+        tracing::info!(%name, ?revoked, "a key was to be revoked");
+        Ok(AdminAnswer::KeyRevoked(revoked))
+    }
+
+    async fn reset(&self, name: Name) -> Result<AdminAnswer, AnswerError> {
+        let freed = self.ask(|reply| Job::Reset(name.clone(), reply)).await?;
+        tracing::info!(%name, ?freed, "a name was to be reset");
+        Ok(AdminAnswer::Reset(freed.map(|Freed { revoked, invited }| Reset {
+            revoked,
+            invitation: self.invitation(&invited),
+        })))
     }
 
     async fn invitations(&self, after: Option<[u8; 16]>) -> Result<AdminAnswer, AnswerError> {

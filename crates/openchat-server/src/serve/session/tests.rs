@@ -192,7 +192,8 @@ fn decoded(frame: &[u8]) -> ToClient {
 async fn session(sessions: &Sessions, ours: DuplexStream, until: UnixMillis) -> Ended {
     let (jobs, _queue) = Jobs::channel();
     let (readers, (_switch, phase)) = (Readers::new("none".as_ref()), phase::new());
-    let (who, house) = (bob(), House { jobs: &jobs, readers: &readers, phase: &phase });
+    let (who, herald) = (bob(), Herald::default());
+    let house = House { jobs: &jobs, readers: &readers, phase: &phase, herald: &herald };
     let seat = sessions.enter(&who).unwrap();
     talk(house, ours, (&who, &seat, until), &Arc::default()).await
 }

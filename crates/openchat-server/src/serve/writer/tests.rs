@@ -4,7 +4,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 use super::*;
-use crate::serve::feed::Hub;
+use crate::serve::{feed::Hub, heads::Herald};
 use openchat_crypto::sha256;
 use openchat_relay::{
     Publish, Store, Tailing,
@@ -128,7 +128,7 @@ async fn every_session_gets_every_entry_once_and_in_order() {
             let pause = [50, 400, usize::MAX][usize::try_from(i % 3).unwrap()];
             let places = tokio::select! {
                 places = receive(theirs, pause) => places,
-                ended = run(ours, &mailbox, &readers) => panic!("{ended}"),
+                ended = run(ours, &mailbox, &readers, Herald::default().heads()) => panic!("{ended}"),
             };
             mailbox.close();
             (after, places)
@@ -159,7 +159,10 @@ async fn answers_come_in_order_and_give_their_places_back() {
     }
     assert_eq!(window.available_permits(), 0);
     mailbox.part(Parting::Saying(Goodbye::ShuttingDown));
-    assert!(matches!(run(ours, &mailbox, &readers).await, Ended::Parted));
+    assert!(matches!(
+        run(ours, &mailbox, &readers, Herald::default().heads()).await,
+        Ended::Parted
+    ));
     assert_eq!(window.available_permits(), 3);
     let mut bytes = Vec::new();
     theirs.read_to_end(&mut bytes).await.unwrap();
@@ -175,7 +178,38 @@ async fn a_session_that_takes_nothing_is_given_up() {
     let mailbox = Mailbox::default();
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     mailbox.put(Letter::Answer(vec![0; 100], permit));
-    assert!(matches!(run(ours, &mailbox, &readers).await, Ended::Stalled));
+    assert!(matches!(
+        run(ours, &mailbox, &readers, Herald::default().heads()).await,
+        Ended::Stalled
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_for_a_while_hears_of_the_newest_head_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let readers = Readers::new(&place.path().join("none"));
+    let (mut theirs, ours) = duplex(5);
+    let (mailbox, herald) = (Mailbox::default(), Herald::default());
+    let telling = async {
+        for head in 1..=50 {
+            herald.tell(&[head]);
+            sleep(Duration::from_secs(1)).await;
+        }
+        let mut decoder = FrameDecoder::new(MAX_FRAME);
+        let mut heard = Vec::new();
+        let mut byte = [0];
+        while heard.last() != Some(&ToClient::Head(Blob(vec![50]))) {
+            theirs.read_exact(&mut byte).await.unwrap();
+            decoder.push(&byte);
+            heard.extend(decoder.next_frame().unwrap());
+        }
+        heard
+    };
+    let heard = tokio::select! {
+        heard = telling => heard,
+        ended = run(ours, &mailbox, &readers, herald.heads()) => panic!("{ended}"),
+    };
+    assert_eq!(heard, [1, 50].map(|head| ToClient::Head(Blob(vec![head]))));
 }
 
 /// What somebody hears who takes nothing at first, and then all: so many answers wait, and a frame
@@ -202,7 +236,8 @@ async fn heard_after(pause: Duration, answers: u32) -> Vec<ToClient> {
         assert_eq!(decoder.pending(), 0, "whole frames only");
         heard
     };
-    let (ended, heard) = tokio::join!(run(ours, &mailbox, &readers), hearing);
+    let (ended, heard) =
+        tokio::join!(run(ours, &mailbox, &readers, Herald::default().heads()), hearing);
     assert!(matches!(ended, Ended::Stalled));
     heard
 }
