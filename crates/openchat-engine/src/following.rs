@@ -123,7 +123,8 @@ impl Shared {
         let known = self.log.mirror().certified(&name).filter(|it| it.fingerprint == me);
         if let Some(since) = at.or_else(|| known.map(|it| it.since)) {
             let mut watch = Watch::new(name, me, since);
-            watch.asked(serial);
+            let others = self.renewal.serials().iter().copied();
+            others.chain([serial]).for_each(|serial| watch.asked(serial));
             self.log.watch(watch);
         }
     }
@@ -156,7 +157,7 @@ impl Shared {
             && self.renewal.is_asked()
         {
             // Its answer was lost on the way.
-            self.renewal.came(&mut self.pen);
+            self.renewal.settled(&mut self.pen, Some(*serial));
             if let Some(watch) = self.log.watch_mut() {
                 watch.asked(*serial);
             }

@@ -21,6 +21,7 @@ use crate::{
     outbox::Outgoing,
     prekeys::Private,
     record::{Key, Kind, Local},
+    renewal,
     target::{Tag, Target},
 };
 
@@ -60,7 +61,7 @@ pub(crate) struct Loader {
     logged: BTreeMap<u64, Blob>,
     mirror: Option<Blob>,
     warnings: BTreeMap<u64, Warning>,
-    renewal: bool,
+    renewal: renewal::Stored,
     pins: Vec<(Name, Blob)>,
     prekeys: Vec<(Digest, Private)>,
     inbox: Seq,
@@ -122,7 +123,7 @@ impl Loader {
                 let index = key.number().ok_or(LoadError::Key)?;
                 self.warnings.insert(index, decode(bytes, MAX_ENTRY)?);
             }
-            Kind::Renewal => self.renewal = true,
+            Kind::Renewal => self.renewal = decode(bytes, MAX_ENTRY)?,
             Kind::Head => self.head = Some(value),
             Kind::Inbox => self.inbox = decode(bytes, MAX_ENTRY)?,
             Kind::Pin => {
@@ -176,9 +177,7 @@ impl Loader {
         for warning in shared.warnings.clone().values() {
             shared.warn(warning);
         }
-        if self.renewal {
-            shared.renewal.load();
-        }
+        shared.renewal.load(core::mem::take(&mut self.renewal));
         for (name, stored) in self.pins.drain(..) {
             shared.pins.load(name, &stored).ok_or_else(|| damaged.clone())?;
         }

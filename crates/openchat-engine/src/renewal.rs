@@ -2,11 +2,12 @@
 //! (`docs/protocol.md` §9.5).
 
 use core::time::Duration;
-use openchat_pki::{MemberCertificate, certification_request};
+use openchat_pki::{MemberCertificate, Serial, certification_request};
 use openchat_wire::{
     Blob, Fingerprint, UnixMillis,
     relay::{Answer, Refusal, Request},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     engine::Engine,
@@ -35,11 +36,23 @@ const WARN_DAYS: [u64; 3] = [30, 14, 3];
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
+/// Serial numbers that are kept. The log may be read again from where a power cut has taken it, and
+/// what it shows there is younger than this many renewals.
+const MAX_SERIALS: usize = 64;
+
+/// What a device must not forget of its own doing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    /// How many were asked for without an answer so far: the log may have as many.
+    unanswered: u32,
+    /// What has come.
+    serials: Vec<Serial>,
+}
+
 /// How things stand with the next certificate.
 #[derive(Debug, Default)]
 pub(crate) struct Renewal {
-    /// One was asked for, and no answer has come: the log may have it.
-    is_asked: bool,
+    stored: Stored,
     is_under_way: bool,
     /// When it is asked for; none while there is no connection.
     pub(crate) at: Option<UnixMillis>,
@@ -51,18 +64,36 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    pub(crate) fn load(&mut self) {
-        self.is_asked = true;
+    pub(crate) fn load(&mut self, stored: Stored) {
+        self.stored = stored;
     }
 
     pub(crate) const fn is_asked(&self) -> bool {
-        self.is_asked
+        self.stored.unanswered > 0
     }
 
-    /// The log shows what was asked for, and the answer is lost.
-    pub(crate) fn came(&mut self, pen: &mut Pen) {
-        self.is_asked = false;
-        pen.delete(Key::renewal());
+    /// The certificates that have come, by serial number.
+    pub(crate) fn serials(&self) -> &[Serial] {
+        &self.stored.serials
+    }
+
+    fn asked(&mut self, pen: &mut Pen) {
+        self.stored.unanswered = self.stored.unanswered.saturating_add(1);
+        self.save(pen);
+    }
+
+    /// One of those that were asked for is settled: its answer has come, or the log shows it.
+    pub(crate) fn settled(&mut self, pen: &mut Pen, came: Option<Serial>) {
+        self.stored.unanswered = self.stored.unanswered.saturating_sub(1);
+        self.stored.serials.extend(came);
+        let too_many = self.stored.serials.len().saturating_sub(MAX_SERIALS);
+        self.stored.serials.drain(..too_many);
+        self.save(pen);
+    }
+
+    fn save(&self, pen: &mut Pen) {
+        pen.put(Key::renewal(), &self.stored);
+        pen.must_last();
     }
 
     fn later(&mut self, now: UnixMillis, at_least: Duration) {
@@ -111,13 +142,11 @@ impl Shared {
         let Ok(csr) = certification_request(&self.device.key, &self.device.name) else {
             return self.renewal.later(now, LONGEST_RETRY);
         };
-        self.renewal.is_asked = true;
-        self.pen.put(Key::renewal(), &());
-        self.pen.must_last();
+        self.renewal.asked(&mut self.pen);
         self.ask(Asked::Renewal, Request::Renew(Blob(csr)));
     }
 
-    fn renewal_came(&mut self, der: &Blob, now: UnixMillis) -> Result<UnixMillis, Failure> {
+    fn renewal_came(&mut self, der: &Blob, now: UnixMillis) -> Result<(), Failure> {
         let claimed = MemberCertificate::claimed(&der.0);
         let is_mine =
             |it: &MemberCertificate| it.fingerprint() == self.me && *it.name() == self.device.name;
@@ -126,14 +155,13 @@ impl Shared {
         if let Some(watch) = self.log.watch_mut() {
             watch.asked(certificate.serial());
         }
-        self.renewal.came(&mut self.pen);
-        self.pen.must_last();
+        self.renewal.settled(&mut self.pen, Some(certificate.serial()));
         (self.renewal.retries, self.renewal.warned) = (0, None);
         self.renewal.at = Some(due(&certificate, &self.me).max(now.after(AT_MOST_EVERY)));
         self.pen.event(Event::Renewed { certificate: der.0.clone(), until });
         self.device.certificate.clone_from(&der.0);
         self.certificate = Some(certificate);
-        Ok(until)
+        Ok(())
     }
 
     /// A certificate that nears its end, and could not be renewed, is said so at 30, 14 and 3 days.
@@ -173,12 +201,14 @@ impl Engine {
         let shared = &mut self.shared;
         shared.renewal.is_under_way = false;
         let came = match answer {
-            Ok(Answer::Certificate(der)) => shared.renewal_came(&der, now).map(|_| ()),
+            Ok(Answer::Certificate(der)) => shared.renewal_came(&der, now),
             Ok(_) => Err(Failure::not_renewed()),
             Err(Refusal::Paced { retry_ms }) => {
+                shared.renewal.settled(&mut shared.pen, None);
                 shared.renewal.later(now, Duration::from_millis(retry_ms.into()));
                 Err(Failure::renewed_too_often())
             }
+            // What a failing disk has kept of it all the same is not known.
             Err(refusal) => Err(Failure::refused(&refusal.to_string())),
         };
         if came.is_err() && shared.renewal.at.is_none() {
