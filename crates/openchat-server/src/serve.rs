@@ -179,7 +179,8 @@ impl Start<'_> {
         let address = hosts::advertised(listener.address(), &configured);
         let (admin_listener, socket) = admin::open(data)?;
         let ca = keys.ca.ca().clone();
-        let renewal = Renewal::new(data, &keys.ca, configured, listener.address().ip());
+        let ip = listener.address().ip();
+        let renewal = Renewal::new(data, &keys.ca, configured, ip, &self.console);
         let identity = renewal.at_start(&keys.ca)?;
 
         let limits = &config.limits;

@@ -25,6 +25,8 @@ pub(crate) enum Event<'a> {
     Revoked { name: &'a Name, index: u64, connections: u32 },
     /// A name waits for another key.
     Reset { name: &'a Name },
+    /// The server's own certificate should have been renewed and could not be; days that it has left.
+    NotRenewed { days: u64, reason: &'a str },
     /// It serves figures here.
     Figures { address: SocketAddr },
     /// It goes on from a backup of that time.
@@ -62,6 +64,9 @@ impl fmt::Display for Event<'_> {
                 write!(f, "revoked  {name}  #{number}  {connections} connections cut")
             }
             Self::Reset { name } => write!(f, "reset  {name}"),
+            Self::NotRenewed { days, reason } => {
+                write!(f, "not_renewed  {days} days left  {reason}")
+            }
             Self::Figures { address } => write!(f, "metrics  {address}"),
             Self::Restored { made } => {
                 write!(f, "restored  from the backup of {}", moment(*made))
@@ -91,6 +96,7 @@ impl Event<'_> {
             Self::Renewed { .. } => "renewed",
             Self::Revoked { .. } => "revoked",
             Self::Reset { .. } => "reset",
+            Self::NotRenewed { .. } => "not_renewed",
             Self::Figures { .. } => "metrics",
             Self::Restored { .. } => "restored",
             Self::Reloaded { .. } => "reloaded",
@@ -129,6 +135,9 @@ impl Event<'_> {
                 "connections": connections
             }),
             Self::Reset { name } => json!({"v": 1, "type": "reset", "name": name.as_str()}),
+            Self::NotRenewed { days, reason } => {
+                json!({"v": 1, "type": "not_renewed", "days": days, "reason": reason})
+            }
             Self::Figures { address } => {
                 json!({"v": 1, "type": "metrics", "address": address.to_string()})
             }
@@ -175,6 +184,7 @@ mod tests {
                 "revoked  bob  #5  2 connections cut",
             ),
             (Event::Reset { name: &name }, "reset  bob"),
+            (Event::NotRenewed { days: 14, reason: "no" }, "not_renewed  14 days left  no"),
             (Event::Figures { address: peer }, "metrics  10.0.0.1:5"),
             (
                 Event::Restored { made: UnixMillis(0) },

@@ -13,6 +13,9 @@ use openchat_pki::{
 };
 use openchat_wire::UnixMillis;
 
+/// The part of a certificate's life over which renewals are spread.
+const SPREAD: u64 = 20;
+
 /// A TLS key and the certificate that the CA issued for it.
 #[derive(Debug)]
 pub(crate) struct ServerIdentity {
@@ -90,12 +93,23 @@ pub(crate) fn due(
     wanted: &[HostName],
     now: UnixMillis,
 ) -> Option<Due> {
-    let renew_at = profile.renew_at(certificate.not_before(), certificate.not_after());
-    if certificate.valid_at(now).is_err() || renew_at <= now {
+    if certificate.valid_at(now).is_err() || renew_at(certificate, profile) <= now {
         return Some(Due::Time);
     }
     let missing = wanted.iter().find(|host| !certificate.hosts().contains(host))?;
     Some(Due::Host(missing.clone()))
+}
+
+/// When a certificate is to be replaced: at the end of its profile's part of its life, and some more, so
+/// that servers which were set up together don't all work at once. Every certificate has a key of its own, so
+/// its hash is as good as drawn, and the same after a restart.
+fn renew_at(certificate: &ServerCertificate, profile: &Profile) -> UnixMillis {
+    let (from, to) = (certificate.not_before(), certificate.not_after());
+    let hash = certificate.public_key().fingerprint().0;
+    let drawn = hash.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    let most = to.0.saturating_sub(from.0) / SPREAD;
+    let later = drawn.checked_rem(most).unwrap_or(0);
+    UnixMillis(profile.renew_at(from, to).0.saturating_add(later))
 }
 
 #[cfg(test)]
@@ -127,9 +141,30 @@ mod tests {
         };
         assert!(due(&had, now).is_none());
         assert!(due(&had, now.after(59 * DAY)).is_none());
-        assert!(matches!(due(&had, now.after(60 * DAY)), Some(Due::Time)));
+        assert!(matches!(due(&had, now.after(64 * DAY)), Some(Due::Time)));
+        let year = 365 * DAY;
+        assert!(matches!(due(&had, now.after(year)), Some(Due::Time)));
+        assert!(matches!(due(&had, UnixMillis(now.0 - 365 * 86_400_000)), Some(Due::Time)));
         assert!(matches!(due(&had, UnixMillis(now.0 - 3_600_000)), Some(Due::Time)));
         assert!(matches!(due(&hosts(&["b.example"]), now), Some(Due::Host(_))));
+    }
+
+    #[test]
+    fn renewals_are_spread_and_each_has_one_time() {
+        let now = clock::now();
+        let ca = authority(now);
+        let profile = ca.profiles().server();
+        let mut times: Vec<u64> = Vec::new();
+        for _ in 0..50 {
+            let identity = issue(&ca, &hosts(&["a"]), now).unwrap();
+            let read = ca.ca().verify_server(identity.der()).unwrap();
+            let at = renew_at(identity.certificate(), profile);
+            assert_eq!(at, renew_at(&read, profile));
+            assert!(now.after(59 * DAY) < at && at < now.after(64 * DAY));
+            times.push(at.0);
+        }
+        times.sort_unstable();
+        assert!(times[49] - times[0] > 86_400_000, "over more than a day: {times:?}");
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl Herald {
         self.newest.send_replace(frame.into());
     }
 
-    /// For a session that begins now: heads from now on.
+    /// For a session that begins now: heads from now on. In its first second it asks by itself.
     pub(crate) fn heads(&self) -> Heads {
-        Heads { newest: self.newest.subscribe(), next_at: Instant::now() }
+        let now = Instant::now();
+        Heads { newest: self.newest.subscribe(), next_at: now.checked_add(EVERY).unwrap_or(now) }
     }
 }
 
@@ -99,7 +100,13 @@ mod tests {
         herald.tell(&[1]);
         let mut heads = herald.heads();
         assert_eq!(told(&mut heads, EVERY * 5).await, [], "it asks for what was before");
+        let mut new = herald.heads();
         herald.tell(&[2]);
+        assert_eq!(
+            told(&mut new, EVERY * 5).await,
+            [(1, 2)],
+            "and what comes just then is told later"
+        );
         assert_eq!(told(&mut heads, EVERY / 2).await, [(0, 2)]);
         herald.tell(&[3]);
         assert!(heads.take().is_none(), "not yet");

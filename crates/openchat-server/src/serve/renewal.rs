@@ -1,11 +1,14 @@
 //! Keeping the server's certificate valid and right, without anybody's doing; and taking another
 //! one from the data directory when the operator says so.
 
+mod reminders;
+
 use crate::{
     clock,
     data_dir::DataDir,
     failure::Failure,
     hosts,
+    output::{Console, Event},
     serve::{
         certificate::{self, Due, ServerIdentity, due},
         relay_thread::{Job, Jobs},
@@ -13,6 +16,7 @@ use crate::{
     },
 };
 use openchat_pki::{CaCertificate, CertificateAuthority, HostName, Profile};
+use reminders::Reminders;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,6 +35,8 @@ pub(crate) struct Renewal {
     profile: Profile,
     configured: Vec<HostName>,
     listen: IpAddr,
+    reminders: Reminders,
+    console: Console,
 }
 
 /// The operator's wish to look at once.
@@ -48,6 +54,7 @@ impl Renewal {
         ca: &CertificateAuthority,
         configured: Vec<HostName>,
         listen: IpAddr,
+        console: &Console,
     ) -> Self {
         Self {
             data: data.clone(),
@@ -55,21 +62,36 @@ impl Renewal {
             profile: ca.profiles().server().clone(),
             configured,
             listen,
+            reminders: Reminders::default(),
+            console: console.clone(),
         }
     }
 
     /// The stored certificate, or a new one in its place.
     ///
     /// # Errors
-    /// If a new one is needed and can't be made or stored.
+    /// If a new one can't be made or stored, and the stored one is of no use.
     pub(crate) fn at_start(&self, ca: &CertificateAuthority) -> Result<ServerIdentity, Failure> {
-        let reason = match ServerIdentity::load(&self.data, ca.ca()) {
-            Ok(identity) => match self.due(&identity) {
-                None => return Ok(identity),
-                Some(reason) => reason,
+        let (stored, reason) = match ServerIdentity::load(&self.data, ca.ca()) {
+            Ok(stored) => match self.due(&stored) {
+                None => return Ok(stored),
+                Some(reason) => (Some(stored), reason),
             },
-            Err(reason) => reason,
+            Err(reason) => (None, reason),
         };
+        let still_good =
+            |stored: &ServerIdentity| stored.certificate().valid_at(clock::now()).is_ok();
+        match (self.make(ca, &reason), stored.filter(still_good)) {
+            (Err(failure), Some(stored)) => {
+                let why = failure.message;
+                tracing::error!(%reason, why, "can't renew the server certificate");
+                Ok(stored)
+            }
+            (made, _) => made,
+        }
+    }
+
+    fn make(&self, ca: &CertificateAuthority, reason: &Due) -> Result<ServerIdentity, Failure> {
         let new = certificate::issue(ca, &self.wanted(), clock::now()).map_err(|error| {
             let message = format!("the server's certificate can't be made: {error}");
             Failure::config("certificate", message, "look at this machine's clock (date)")
@@ -104,14 +126,21 @@ impl Renewal {
         }
     }
 
-    async fn renew_if_due(&self, current: &mut ServerIdentity, shown: &Shown, jobs: &Jobs) {
+    async fn renew_if_due(&mut self, current: &mut ServerIdentity, shown: &Shown, jobs: &Jobs) {
         let Some(reason) = self.due(current) else { return };
         match self.renew(shown, jobs).await {
             Ok(new) => {
                 tracing::info!(%reason, "renewed the server certificate");
+                self.reminders = Reminders::default();
                 *current = new;
             }
-            Err(why) => tracing::error!(%reason, why, "can't renew the server certificate"),
+            Err(why) => {
+                tracing::error!(%reason, why, "can't renew the server certificate");
+                let end = current.certificate().not_after();
+                if let Some(days) = self.reminders.remind(end, clock::now()) {
+                    self.console.show(&Event::NotRenewed { days, reason: &why });
+                }
+            }
         }
     }
 
@@ -153,6 +182,11 @@ impl Renewal {
     }
 
     fn due(&self, current: &ServerIdentity) -> Option<Due> {
-        due(current.certificate(), &self.profile, &self.wanted(), clock::now())
+        let (certificate, now) = (current.certificate(), clock::now());
+        let due = due(certificate, &self.profile, &self.wanted(), now)?;
+        // One that ends with the CA is as good as a new one, which would be due again at once.
+        let is_last = certificate.not_after() >= self.ca.not_after();
+        let is_pointless = matches!(due, Due::Time) && is_last && certificate.valid_at(now).is_ok();
+        (!is_pointless).then_some(due)
     }
 }
