@@ -10,6 +10,7 @@
 
 mod abuse;
 mod broker;
+mod certificates;
 mod fan_out;
 mod floor;
 mod handshakes;
@@ -38,9 +39,15 @@ fn main() -> ExitCode {
             runtime().block_on(floor::serve(data.as_ref()));
             ExitCode::SUCCESS
         }
+        ["ca", options @ ..] => {
+            runtime().block_on(certificates::bench(options.contains(&"--json")));
+            ExitCode::SUCCESS
+        }
         ["--chart", chart, options @ ..] => bench(chart.as_ref(), options),
         _ => {
-            eprintln!("usage: bench-relay --chart FILE [--json] [--quick] [SCENE ...]");
+            eprintln!(
+                "usage: bench-relay --chart FILE [--json] [--quick] [SCENE ...] | ca [--json]"
+            );
             ExitCode::from(2)
         }
     }
