@@ -15,7 +15,7 @@ use crate::{
     output::Output,
 };
 use openchat_wire::{
-    Digest, Name, UnixMillis,
+    Digest, Fingerprint, Name, UnixMillis,
     admin::{AdminAnswer, AdminRequest, PAGE},
 };
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ fn show(data: &DataDir, args: &UserShowArgs, output: Output) -> Result<(), Failu
     let sessions = online(data)?.get(&args.name).copied().unwrap_or_default();
     let certificates: Vec<&Issued> =
         directory.issued.iter().filter(|issued| issued.name == args.name).collect();
-    let waits = waits(data, &args.name)?;
+    let waits = key_of(data, &args.name)?.is_none();
     let state = if waits { "reset" } else { directory.state(current, now) };
     let revoked = directory.revoked(current);
     let said = match revoked {
@@ -137,10 +137,10 @@ fn registered<'a>(
     })
 }
 
-/// Whether this name, which has had a key, waits for another one.
-fn waits(data: &DataDir, name: &Name) -> Result<bool, Failure> {
+/// The key that a name has, revoked or not. One without may wait for another.
+fn key_of(data: &DataDir, name: &Name) -> Result<Option<Fingerprint>, Failure> {
     match ask(data, &AdminRequest::KeyOf(name.clone()))? {
-        AdminAnswer::KeyOf(key) => Ok(key.is_none()),
+        AdminAnswer::KeyOf(key) => Ok(key),
         _ => Err(unexpected(data)),
     }
 }

@@ -1,6 +1,6 @@
 //! Taking a key away, for ever, and letting its name have another one.
 
-use super::{registered, waits};
+use super::{key_of, registered};
 use crate::{
     cli::{Global, UserResetArgs, UserRevokeArgs},
     data_dir::DataDir,
@@ -8,7 +8,7 @@ use crate::{
     operator::{
         ask::{ask, unexpected},
         confirm::confirm,
-        directory::Directory,
+        directory::{Directory, Revocation},
     },
     output::Output,
 };
@@ -24,34 +24,30 @@ pub(super) fn revoke(
     global: &Global,
     output: Output,
 ) -> Result<(), Failure> {
-    let directory = Directory::fetch(data)?;
-    let current = registered(data, &directory, name)?;
-    if let Some(before) = directory.revoked(current) {
-        return report_before(name, &current.key, before.index, output);
+    if key_of(data, name)?.is_none() {
+        return report_before(data, name, output);
     }
     let question = format!("Take the key of {name} away, for ever, and cut its connections?");
     confirm(&question, *yes, global, &data.command(&format!("user show {name}")))?;
     match ask(data, &AdminRequest::RevokeKeyOf(name.clone()))? {
         AdminAnswer::KeyRevoked(Some(revoked)) => report(data, name, &revoked, global, output),
-        // Somebody else was faster, between the two questions.
-        AdminAnswer::KeyRevoked(None) => {
-            let message = format!("the key of {name} was taken away meanwhile");
-            let hint = data.command(&format!("user show {name}"));
-            Err(Failure::new(Exit::Failure, "meanwhile", message, hint))
-        }
+        AdminAnswer::KeyRevoked(None) => report_before(data, name, output),
         _ => Err(unexpected(data)),
     }
 }
 
-/// To ask for what is so already is no mistake.
-fn report_before(
-    name: &Name,
-    key: &Fingerprint,
-    index: u64,
-    output: Output,
-) -> Result<(), Failure> {
+/// To ask for what is so already is no mistake. Only here is the whole log read, which may take a while:
+/// a revocation does not wait for that.
+fn report_before(data: &DataDir, name: &Name, output: Output) -> Result<(), Failure> {
+    let directory = Directory::fetch(data)?;
+    let current = registered(data, &directory, name)?;
+    let Some(Revocation { index, .. }) = directory.revoked(current) else {
+        let message = format!("{name} has another key since a moment ago");
+        let hint = data.command(&format!("user show {name}"));
+        return Err(Failure::new(Exit::Failure, "meanwhile", message, hint));
+    };
     let text = format!("{name}'s key was revoked before, logged as #{}", index.saturating_add(1));
-    output.data(&text, &revoked_object(name, key, index, 0, true))
+    output.data(&text, &revoked_object(name, &current.key, index, 0, true))
 }
 
 fn report(
@@ -103,16 +99,13 @@ pub(super) fn reset(
     global: &Global,
     output: Output,
 ) -> Result<(), Failure> {
-    let directory = Directory::fetch(data)?;
-    let current = registered(data, &directory, name)?;
-    if waits(data, name)? {
+    if key_of(data, name)?.is_none() {
         return Err(waits_already(data, name));
     }
-    let takes = match directory.revoked(current) {
-        Some(_) => "",
-        None => ", take the present one away for ever and cut its connections",
-    };
-    let question = format!("Let {name} have another key{takes}? All contacts will see CHANGED.");
+    let question = format!(
+        "Let {name} have another key? The present one counts no more, for ever; all contacts will \
+         see CHANGED."
+    );
     confirm(&question, *yes, global, &data.command(&format!("user show {name}")))?;
     match ask(data, &AdminRequest::Reset(name.clone()))? {
         AdminAnswer::Reset(Some(reset)) => report_reset(name, &reset, global, output),
@@ -121,7 +114,12 @@ pub(super) fn reset(
     }
 }
 
+/// A name without a key had one once, or never.
 fn waits_already(data: &DataDir, name: &Name) -> Failure {
+    let found = Directory::fetch(data);
+    if let Err(failure) = found.and_then(|directory| registered(data, &directory, name).map(drop)) {
+        return failure;
+    }
     let message = format!("{name} was reset before and has no key yet");
     let hint = data.command(&format!("invite new {name}"));
     Failure::new(Exit::Failure, "waits", message, hint)
