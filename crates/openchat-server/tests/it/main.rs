@@ -8,6 +8,10 @@
     reason = "a test that can't go on has failed, and says what it saw"
 )]
 
+#[path = "../../../openchat-store-sqlite/tests/shim/mod.rs"]
+mod shim;
+
+mod clock;
 mod commands;
 mod config;
 mod enrollment;

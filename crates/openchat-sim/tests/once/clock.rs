@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Longer than any certificate lives, the CA's too.
 const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60;
 
+/// Longer than a member's certificate lives, and not the CA's.
+const YEAR: i64 = 365 * 24 * 60 * 60;
+
 #[test]
 fn a_servers_clock_may_be_ten_years_off_for_a_while() {
     for off in [TEN_YEARS, -TEN_YEARS] {
@@ -92,6 +95,43 @@ fn a_clients_clock_may_be_ten_years_off_for_a_while() {
         assert_unalarmed(&bob);
         assert_unalarmed(&writer);
         assert_log_is_whole(&server);
+    }
+}
+
+#[test]
+fn a_revocation_stands_whatever_the_servers_clock_said() {
+    for off in [YEAR, -YEAR] {
+        let mut server = Server::prepare(&[]);
+        let faults = Faults::new(&server.data(), server.place());
+        server.set_environment(faults.environment());
+        server.run();
+        let people = ["alice", "bob"].map(|name| server.enroll(name));
+        let [mut alice, mut bob] = people.each_ref().map(Person::join);
+        alice.meet("bob");
+        alice.send("before", "before");
+        bob.message("before");
+
+        faults.set_clock(off);
+        let revoked = server.command().args(["user", "revoke", "bob"]).output().unwrap();
+        assert!(revoked.status.success(), "{revoked:?}");
+        let error = bob.event("error");
+        assert_eq!((&error["code"], bob.ended()), (&"revoked".into(), Some(6)), "{error}");
+        // The key is what is told first, whatever the clock says of the certificate.
+        let (code, said) = people[1].try_to(&["send", "#general", "sent"]);
+        let code_said = said.last().unwrap()["code"].clone();
+        assert_eq!((code, code_said), (Some(6), "revoked".into()), "{said:?}");
+        alice.send("during", "during");
+        alice.ack("during");
+
+        faults.set_clock(0);
+        server.stop();
+        server.run();
+        let (code, said) = people[1].try_to(&["send", "#general", "sent"]);
+        let code_said = said.last().unwrap()["code"].clone();
+        assert_eq!((code, code_said), (Some(6), "revoked".into()), "{said:?}");
+        alice.send("after", "after");
+        alice.ack("after");
+        assert_unalarmed(&alice);
     }
 }
 
