@@ -276,7 +276,12 @@ impl Hints {
             }
             EnrollRefusal::Csr => ("csr", "update openchat".to_owned()),
             EnrollRefusal::Internal => ("server", "its operator's trace says why".to_owned()),
+            EnrollRefusal::Revoked => {
+                ("revoked", format!("openchat -P NEW enroll --name {asked} --invite INVITATION"))
+            }
         };
-        Fault::new(Exit::Failure, code, error.to_string(), hint)
+        let is_revoked = refusal == EnrollRefusal::Revoked;
+        let exit = if is_revoked { Exit::Expired } else { Exit::Failure };
+        Fault::new(exit, code, error.to_string(), hint)
     }
 }

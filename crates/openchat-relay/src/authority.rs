@@ -90,7 +90,8 @@ impl EnrollReason {
             | Self::OtherName
             | Self::Used => EnrollRefusal::Invitation,
             Self::NameTaken => EnrollRefusal::NameTaken,
-            Self::KeyTaken | Self::Revoked => EnrollRefusal::KeyTaken,
+            Self::KeyTaken => EnrollRefusal::KeyTaken,
+            Self::Revoked => EnrollRefusal::Revoked,
             Self::Csr(_) => EnrollRefusal::Csr,
             Self::Enrolled | Self::Again | Self::Authority(_) | Self::Store(_) => {
                 EnrollRefusal::Internal

@@ -56,4 +56,7 @@ pub enum EnrollRefusal {
     /// The server itself failed.
     #[error("the server failed")]
     Internal,
+    /// The key was revoked, for ever; its holder needs another one.
+    #[error("the key of this device was revoked")]
+    Revoked,
 }

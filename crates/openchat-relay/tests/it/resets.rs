@@ -8,6 +8,7 @@ use openchat_pki::Entry;
 use openchat_relay::{EnrollReason, Reset, Revoking, Store as _};
 use openchat_wire::{
     Blob,
+    enroll::EnrollRefusal,
     relay::{Answer, Refusal, Request},
 };
 
@@ -70,7 +71,7 @@ fn a_revoked_key_is_given_no_certificate_again_by_the_invitation_that_it_used() 
     world.enroll(&bob.request(&invited)).answer.unwrap();
     revoke(&mut world, "bob").unwrap();
     let refused = world.enroll(&bob.request(&invited));
-    assert!(refused.answer.is_err());
+    assert_eq!(refused.answer, Err(EnrollRefusal::Revoked));
     assert!(matches!(refused.reason, EnrollReason::Revoked), "{}", refused.reason);
 }
 

@@ -94,7 +94,8 @@ fn show(data: &DataDir, args: &UserShowArgs, output: Output) -> Result<(), Failu
     let revoked = directory.revoked(current);
     let said = match revoked {
         Some(Revocation { index, time }) => {
-            format!(", its key revoked {} as #{}", date(time), index.saturating_add(1))
+            let key = if waits { ", and waits for another key; this one was revoked" } else { "" };
+            format!("{key} {} as #{}", date(time), index.saturating_add(1))
         }
         None => String::new(),
     };

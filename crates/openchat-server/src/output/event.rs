@@ -61,7 +61,8 @@ impl fmt::Display for Event<'_> {
             }
             Self::Revoked { name, index, connections } => {
                 let number = index.saturating_add(1);
-                write!(f, "revoked  {name}  #{number}  {connections} connections cut")
+                let plural = if *connections == 1 { "" } else { "s" };
+                write!(f, "revoked  {name}  #{number}  {connections} connection{plural} cut")
             }
             Self::Reset { name } => write!(f, "reset  {name}"),
             Self::NotRenewed { days, reason } => {

@@ -96,9 +96,9 @@ async fn the_old_key_tries_everything_and_gets_nothing() {
         let stolen = request(&invitation, "bob", &old.key);
         assert_eq!(server.ask_to_enroll(&stolen).await, Err(enroll), "{when}");
         let renamed = server.request("robert", &old.key);
-        assert_eq!(server.ask_to_enroll(&renamed).await, Err(EnrollRefusal::KeyTaken), "{when}");
+        assert_eq!(server.ask_to_enroll(&renamed).await, Err(EnrollRefusal::Revoked), "{when}");
     };
-    tries("before the new key has come", EnrollRefusal::KeyTaken).await;
+    tries("before the new key has come", EnrollRefusal::Revoked).await;
     let key = forge::key();
     let enrolled = server.ask_to_enroll(&request(&invitation, "bob", &key)).await.unwrap();
     tries("after it", EnrollRefusal::Invitation).await;

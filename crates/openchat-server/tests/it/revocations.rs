@@ -129,11 +129,11 @@ async fn a_revoked_person_enrolls_neither_with_the_old_key_nor_with_another() {
     assert_eq!(server.ask_to_enroll(&kept).await, Err(EnrollRefusal::Invitation));
     // Not even if the operator is talked into another invitation.
     let old = server.request("bob", &bob.key);
-    assert_eq!(server.ask_to_enroll(&old).await, Err(EnrollRefusal::KeyTaken));
+    assert_eq!(server.ask_to_enroll(&old).await, Err(EnrollRefusal::Revoked));
     let other = server.request("bob", &forge::key());
     assert_eq!(server.ask_to_enroll(&other).await, Err(EnrollRefusal::NameTaken));
     let renamed = server.request("robert", &bob.key);
-    assert_eq!(server.ask_to_enroll(&renamed).await, Err(EnrollRefusal::KeyTaken));
+    assert_eq!(server.ask_to_enroll(&renamed).await, Err(EnrollRefusal::Revoked));
     assert_eq!(objects(&server.place, &["cert", "list"]).len(), 1);
 }
 
