@@ -3,6 +3,7 @@
 
 use crate::{
     broker::Stream,
+    mirror,
     ours::ask,
     stage::{LIMITED, Stage, connect},
 };
@@ -31,13 +32,16 @@ const RENEWING: usize = 1_000;
 
 /// Measures and prints a row a line.
 pub(crate) async fn bench(as_json: bool) {
+    for row in mirror::bench() {
+        row.print(as_json);
+    }
     for row in revocations().await.into_iter().chain(renewals().await) {
         row.print(as_json);
     }
 }
 
 /// One figure.
-struct Row {
+pub(crate) struct Row {
     work: &'static str,
     n: usize,
     unit: &'static str,
@@ -51,6 +55,19 @@ impl Row {
         let at = (times.len() * percentile / 100).min(times.len().saturating_sub(1));
         let ours = times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
         Self { work, n: times.len(), unit: "ms", ours }
+    }
+
+    /// The median of these times, which concern a log of `n` entries.
+    pub(crate) fn us(work: &'static str, n: usize, times: &mut [Duration]) -> Self {
+        times.sort();
+        let ours = times.get(times.len() / 2).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6);
+        Self { work, n, unit: "us", ours }
+    }
+
+    /// A size.
+    pub(crate) fn bytes(work: &'static str, n: usize, bytes: usize) -> Self {
+        let ours = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        Self { work, n, unit: "bytes", ours }
     }
 
     fn print(&self, as_json: bool) {

@@ -18,6 +18,7 @@ mod idle;
 mod load;
 mod machine;
 mod mesh;
+mod mirror;
 mod mqtt;
 mod nats;
 mod ours;
