@@ -31,6 +31,7 @@ async fn a_certificate_from_next_year_does_no_harm_and_a_good_one_is_to_be_had_a
     let (server, faults) = server();
     let bob = server.enroll("bob").await;
     let mut connection = server.connect(&bob).await;
+    assert!(connection.is_served().await);
     faults.set_clock(YEAR);
     let answer = connection.ask(renewal(&bob)).await;
     let Ok(Answer::Certificate(der)) = answer else { panic!("{answer:?}") };
@@ -53,7 +54,7 @@ async fn before_the_cas_time_nothing_is_issued_and_a_revocation_acts_all_the_sam
     let (bob, carol) = (server.enroll("bob").await, server.enroll("carol").await);
     let mut of_bob = server.connect(&bob).await;
     let mut of_carol = server.connect(&carol).await;
-    assert!(of_carol.is_served().await);
+    assert!(of_bob.is_served().await && of_carol.is_served().await);
     faults.set_clock(-YEAR);
     assert_eq!(of_bob.ask(renewal(&bob)).await, Err(Refusal::Internal));
     server.traces("the CA can't issue");

@@ -191,6 +191,8 @@ async fn who_takes_nothing_for_a_while_hears_of_the_newest_head_alone() {
     let (mut theirs, ours) = duplex(5);
     let (mailbox, herald) = (Mailbox::default(), Herald::default());
     let telling = async {
+        // Beyond the first second, in which nothing is told.
+        sleep(Duration::from_millis(1_500)).await;
         for head in 1..=50 {
             herald.tell(&[head]);
             sleep(Duration::from_secs(1)).await;
