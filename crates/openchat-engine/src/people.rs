@@ -129,10 +129,16 @@ impl Conversation {
                 if let Proof::Unproven = self.judge_key(now, name, der) {
                     // It may have been certified a moment ago.
                     let ticket = now.shared.read_log();
+                    self.claimed_keys.retain(|(claimed, ..)| claimed != name);
                     self.claimed_keys.push((name.clone(), der.clone(), ticket));
                 }
             }
-            Err(Refusal::NotFound) => self.give_up_on(now, name, &Failure::nobody(name)),
+            Err(Refusal::NotFound) => {
+                let was_there = !now.shared.log.mirror().former_keys(name).is_empty();
+                let failure =
+                    if was_there { Failure::denied_peer(name) } else { Failure::nobody(name) };
+                self.give_up_on(now, name, &failure);
+            }
             other => self.ask_later(now, other),
         }
     }

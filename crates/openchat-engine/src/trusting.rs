@@ -88,12 +88,15 @@ impl Engine {
         }
         let contact = self.contact(who).ok_or_else(|| Failure::never_met(who))?;
         let kept = self.shared.pins.get(who).map_or(contact.key, |pin| pin.kept());
+        // Who has compared the first key once more may think better of it.
+        let newest = self.shared.log.mirror().certified(who).map(|standing| standing.fingerprint);
+        let newest = newest.unwrap_or(contact.key);
         let (key, verified) = match on {
-            Grounds::Accepted => (contact.key, false),
+            Grounds::Accepted => (newest, false),
             Grounds::Compared(number) => {
                 let me = (&self.shared.device.name, &self.shared.me);
                 let is_it = |key: &Fingerprint| SafetyNumber::of(me, (who, key)) == number;
-                let key = [contact.key, kept].into_iter().find(is_it);
+                let key = [newest, contact.key, kept].into_iter().find(is_it);
                 (key.ok_or_else(|| Failure::not_the_same(who))?, true)
             }
         };

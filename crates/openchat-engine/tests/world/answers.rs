@@ -5,8 +5,8 @@ use crate::{
     liar::{Answers, Honest, Instead, Pushes, Said},
     world::{MINUTE, SECOND, Who, World},
 };
-use openchat_engine::{AlarmCode, Event};
-use openchat_pki::{Head, sign_receipt};
+use openchat_engine::{AlarmCode, Event, Standing};
+use openchat_pki::sign_receipt;
 use openchat_roster::LogEntry;
 use openchat_wire::{
     Blob, Digest, Fingerprint, GroupId, MessageId, Seq, UnixMillis,
@@ -44,6 +44,9 @@ pub(crate) fn everything() -> Vec<Said> {
         Ok(Answer::Prekeys { one_time: 0, last_resort: None }),
         Ok(Answer::Prekeys { one_time: u32::MAX, last_resort: Some(UnixMillis(u64::MAX)) }),
         Ok(Answer::Prekey(blob())),
+        Ok(Answer::Recorded { entries: Vec::new(), head: blob(), complete: false }),
+        Ok(Answer::Recorded { entries: Vec::new(), head: blob(), complete: true }),
+        Ok(Answer::Recorded { entries: vec![blob()], head: blob(), complete: true }),
     ]
 }
 
@@ -251,22 +254,24 @@ fn h2_a_seat_receipt_about_another_log_shows_at_the_first_message() {
 }
 
 #[test]
-fn another_transparency_head_is_an_alarm() {
+fn t1_another_transparency_head_is_an_alarm() {
     let (mut world, _) = World::with(107, &["alice", "bob"]);
-    let keys = world.person(BOB).device().server_keys;
     let size = 3;
-    for (size, root) in [(size, Digest([1; 32])), (size - 1, Digest([1; 32]))] {
+    for size in [size, size - 1, size + 1] {
         world.forget_events();
-        let key = world.server.head_key();
-        let head = Head { log_id: keys.log_id, size, root, time: UnixMillis(world.now) };
-        let head = Blob(head.sign(&key));
+        let head = world.sign_head(size, Digest([1; 32]));
         world.liar = Box::new(Answers(move |who, request: &Request, answer| match request {
-            Request::Head if who == BOB => Ok(Answer::Head(head.clone())),
+            Request::ReadTransparency(_) if who == BOB => {
+                Ok(Answer::Recorded { entries: Vec::new(), head: head.clone(), complete: true })
+            }
             _ => answer,
         }));
         world.reconnect(BOB);
         world.run(SECOND);
         assert_eq!(world.alarms(BOB), [AlarmCode::LogRollback]);
+        // What needs no news of the log goes on meanwhile.
+        world.say(BOB, &format!("{size}"));
+        world.run(SECOND);
     }
     world.liar = Box::new(Honest);
     world.forget_events();
@@ -274,50 +279,50 @@ fn another_transparency_head_is_an_alarm() {
     world.say(BOB, "going on");
     world.run(SECOND);
     assert_eq!(world.alarms(BOB), []);
-    assert_eq!(world.person(ALICE).texts(), ["going on"]);
+    assert_eq!(world.person(ALICE).texts(), ["3", "2", "4", "going on"]);
 }
 
 #[test]
-fn a_swapped_certificate_is_an_alarm_and_nobody_is_let_in_under_it() {
-    let another = |world: &World| world.person(ALICE).device().certificate;
-    for told in [None, Some(Err(Refusal::NotFound)), Some(Ok(Answer::Done))] {
-        let (mut world, _) = World::with(108, &["alice", "bob"]);
-        let lie: Said = told.unwrap_or_else(|| Ok(Answer::Certificate(Blob(another(&world)))));
+fn k1_nobody_is_let_in_whom_the_log_does_not_have() {
+    let (mut world, _) = World::with(108, &["alice", "bob"]);
+    let carol = world.enroll("carol");
+    // Bob is shown the log as it was before her.
+    world.show_log(&[BOB], |mut entries| {
+        entries.truncate(3);
+        entries
+    });
+    world.start(carol);
+    world.run(2 * SECOND);
+    world.say(carol, "let me in");
+    world.run(SECOND);
+    assert_eq!(world.alarms(BOB), [AlarmCode::Uncertified]);
+    assert_eq!(world.summary(BOB, "#general").unwrap().standing, Standing::Halted);
+    assert_eq!(world.person(BOB).texts(), [] as [&str; 0]);
+    world.view = None;
+    world.kill(BOB);
+    world.start(BOB);
+    world.run(SECOND);
+    assert_eq!(world.person(BOB).texts(), ["let me in"], "nothing is lost by it");
+}
+
+#[test]
+fn a_relay_too_busy_to_show_its_transparency_log_is_asked_again() {
+    for refusal in [Refusal::Internal, Refusal::Paced { retry_ms: 700 }] {
+        let (mut world, _) = World::with(109, &["alice", "bob"]);
+        let mut busy = 2;
         world.liar = Box::new(Answers(move |who, request: &Request, answer| match request {
-            Request::Certificate(_) if who == BOB => lie.clone(),
+            Request::ReadTransparency(_) if who == BOB && busy > 0 => {
+                busy -= 1;
+                Err(refusal.clone())
+            }
             _ => answer,
         }));
         let carol = world.enroll("carol");
         world.start(carol);
-        world.run(2 * SECOND);
-        world.say(carol, "let me in");
         world.run(SECOND);
-        assert_eq!(world.alarms(BOB), [AlarmCode::Uncertified]);
-        assert_eq!(world.person(BOB).texts(), [] as [&str; 0]);
-        world.liar = Box::new(Honest);
-        world.kill(BOB);
-        world.start(BOB);
-        world.run(SECOND);
-        assert_eq!(world.person(BOB).texts(), ["let me in"], "nothing is lost by it");
+        world.say(carol, "hello");
+        world.run(10 * SECOND);
+        world.assert_no_alarms();
+        assert_eq!(world.person(BOB).texts(), ["hello"]);
     }
-}
-
-#[test]
-fn a_relay_too_busy_for_a_certificate_is_asked_again() {
-    let (mut world, _) = World::with(109, &["alice", "bob"]);
-    let mut busy = 2;
-    world.liar = Box::new(Answers(move |who, request: &Request, answer| match request {
-        Request::Certificate(_) if who == BOB && busy > 0 => {
-            busy -= 1;
-            Err(Refusal::Internal)
-        }
-        _ => answer,
-    }));
-    let carol = world.enroll("carol");
-    world.start(carol);
-    world.run(SECOND);
-    world.say(carol, "hello");
-    world.run(10 * SECOND);
-    world.assert_no_alarms();
-    assert_eq!(world.person(BOB).texts(), ["hello"]);
 }

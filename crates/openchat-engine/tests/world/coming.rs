@@ -1,17 +1,11 @@
 //! How people come into groups: founded with them, added, invited.
 
-use crate::{
-    liar::Answers,
-    world::{MINUTE, SECOND, Who, World},
-};
+use crate::world::{MINUTE, SECOND, Who, World};
 use openchat_engine::{
     AlarmCode, Bring, ConversationKind, Event, GroupKind, MemberChange, Order, Standing, Target,
 };
 use openchat_roster::{Inviting, Joining, Role, Rules};
-use openchat_wire::{
-    Blob, Name,
-    relay::{Answer, Request},
-};
+use openchat_wire::Name;
 
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -223,15 +217,18 @@ fn a_group_may_begin_with_more_people_than_prekeys_are_handed_out_at_once() {
 }
 
 #[test]
-fn k1_nobody_is_added_or_invited_without_a_certificate() {
+fn k1_nobody_is_added_or_invited_whom_the_log_does_not_have() {
     for how in [add("#ops", "carol"), invite("#ops", "carol")] {
         let (mut world, all) = ops(212, &["alice", "bob"]);
         world.online_people(&["carol"]);
-        let another = Blob(world.person(all[0]).device().certificate);
-        world.liar = Box::new(Answers(move |who, request: &Request, answer| match request {
-            Request::Certificate(_) if who == Who(1) => Ok(Answer::Certificate(another.clone())),
-            _ => answer,
-        }));
+        // Bob's device, which comes again with nothing in its mirror, is shown a log without her.
+        world.show_log(&[Who(1)], |mut entries| {
+            entries.truncate(2);
+            entries
+        });
+        world.person_mut(Who(1)).forget_log();
+        world.wake(Who(1));
+        world.run(SECOND);
         world.done(all[0], how);
         world.run(SECOND);
         assert_eq!(world.alarms(all[1]), [AlarmCode::Uncertified]);

@@ -5,7 +5,7 @@ use openchat_crypto::IdentityKey;
 use openchat_pki::{sign_receipt, verify_receipt};
 use openchat_roster::{LogEntry, log_hash_next, log_hash_over};
 use openchat_wire::{
-    Blob, Digest, Epoch, Fingerprint, GroupId, Seq,
+    Blob, Digest, Epoch, GroupId, Seq,
     relay::{Answer, Receipt, Refusal, Request, SignedReceipt, ToClient},
 };
 use std::collections::BTreeMap;
@@ -85,8 +85,6 @@ pub(crate) struct Fork {
     edit: Edit,
     /// What hash it tells of an entry whose body it does not show.
     pub(crate) dropped: fn(Digest) -> Digest,
-    /// Certificates that it gives in place of the true ones.
-    pub(crate) certificates: BTreeMap<Fingerprint, Vec<u8>>,
 }
 
 impl Fork {
@@ -101,7 +99,6 @@ impl Fork {
             first: (tail.epoch, tail.interim),
             edit,
             dropped: |hash| hash,
-            certificates: BTreeMap::new(),
         }
     }
 
@@ -135,10 +132,6 @@ impl Lies for Fork {
         match (request, answer) {
             (Request::Receipt { at: None, .. }, Ok(Answer::Receipt(honest))) => {
                 Ok(Answer::Receipt(self.receipt(to, honest)))
-            }
-            (Request::Certificate(key), answer) if self.tails.contains_key(&to) => {
-                let false_one = self.certificates.get(key).cloned();
-                false_one.map_or(answer, |der| Ok(Answer::Certificate(Blob(der))))
             }
             (_, answer) => answer,
         }

@@ -2,14 +2,16 @@
 //! the next heartbeat, and lose nothing.
 
 use crate::{
-    forge::{Fault, Forger, current_head},
+    authority::{Entries, name},
+    forge::{Fault, Forger},
     liar::{Answers, Edit, Fork, Honest, Pushes},
     world::{MINUTE, SECOND, Who, World},
 };
 use openchat_crypto::IdentityKey;
 use openchat_engine::AlarmCode;
+use openchat_pki::MerkleLog;
 use openchat_relay::Publish;
-use openchat_roster::{CommitEntry, Heartbeat, LogEntry, Seen, SignedHeartbeat};
+use openchat_roster::{CommitEntry, HeadRef, Heartbeat, LogEntry, Seen, SignedHeartbeat};
 use openchat_wire::{
     Blob, Digest, Epoch, Seq, Slot,
     relay::{Answer, Request, ToClient},
@@ -292,26 +294,35 @@ fn two_halves_with_two_histories_find_out_by_one_message_that_crosses() {
 #[test]
 fn a_newcomers_key_that_the_server_swapped_shows_at_the_next_message() {
     let mut world = lied_to(81, &[], Box::new(|_, seq, entry| vec![(seq, entry)]));
-    let (erin, mallory) = (world.enroll("erin"), world.enroll("mallory"));
-    // The server has the CA's key: it certifies a key of its own for erin.
-    let key = IdentityKey::from_pkcs8(&world.person(mallory).key).unwrap();
-    let name = world.person(erin).identity.name.clone();
-    let certificate = world.server.certify(&key, &name, world.now, &mut world.rng);
-    let (log, entries, head) = (world.general(), world.log(), current_head(&mut world, erin));
-    let forger = Forger { name, key };
+    let erin = world.enroll("erin");
+    // The server has the CA's key and the log's: to bob it shows a key of its own for erin.
+    let (key, _, false_entry) = world.second_key(erin);
+    let last = world.logged().len() - 1;
+    let swap = move |mut entries: Entries| {
+        entries[last] = false_entry.encode();
+        entries
+    };
+    let shown: MerkleLog = swap(world.logged()).into_iter().collect();
+    let head = HeadRef { size: shown.size(), root: shown.root() };
+    world.show_log(&[BOB], swap);
+
+    let (log, entries) = (world.general(), world.log());
+    let forger = Forger { name: name("erin"), key };
     let false_join = forger.join(log, &entries, (head, Fault::None), &mut world.rng);
     let edit = at(0, move |seq, _| vec![(seq, false_join.0.clone())]);
-    let mut fork = fork(&mut world, &[BOB], edit);
-    let key = world.person(mallory).identity.fingerprint;
-    fork.certificates.insert(key, certificate);
-    world.liar = Box::new(fork);
+    lie(&mut world, &[BOB], edit);
 
     world.start(erin);
     world.run(2 * SECOND);
     assert!(world.is_ready(erin));
+    assert_eq!(world.alarms(BOB), []);
+    assert!(world.members(BOB, "#general").contains(&"erin".to_owned()));
     world.say(ALICE, "welcome, erin");
     world.run(SECOND);
+    // He can't open it, so it can't tell him of the log that she was shown.
     assert_eq!(world.alarms(BOB), [AlarmCode::HistoryFork]);
+    world.view = None;
+    world.person_mut(BOB).forget_log();
     assert_nothing_lost(&mut world);
 }
 

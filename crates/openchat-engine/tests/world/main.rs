@@ -10,6 +10,7 @@
 
 mod acts;
 mod answers;
+mod authority;
 mod bounds;
 mod clocks;
 mod coming;
@@ -24,10 +25,12 @@ mod forming;
 mod frames;
 mod going;
 mod healing;
+mod insider;
 mod letters;
 mod liar;
 mod lies;
 mod losses;
+mod mirror;
 mod names;
 mod outages;
 mod person;
@@ -35,6 +38,7 @@ mod random;
 mod repeats;
 mod revoked;
 mod server;
+mod split_view;
 mod standstill;
 mod strangers;
 mod talking;

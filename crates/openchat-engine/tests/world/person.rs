@@ -5,8 +5,12 @@ use openchat_crypto::IdentityKey;
 use openchat_engine::{AlarmCode, Change, Device, Engine, Event, Output};
 use openchat_pki::{CaCertificate, Origin, ServerKeys};
 use openchat_relay::Identity;
-use openchat_wire::{Digest, GroupId, MessageId, Seq, UnixMillis, enroll::Enrolled};
+use openchat_wire::{Blob, Digest, GroupId, MessageId, Seq, UnixMillis, enroll::Enrolled};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The kinds of records that are the mirror's, as they are stored: numbers are for ever.
+const OF_THE_LOG: [u8; 3] = [10, LOGGED, 23];
+const LOGGED: u8 = 22;
 
 /// When a device dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub(crate) struct Person {
     pub(crate) acks: BTreeMap<MessageId, Seq>,
     /// Whether it says soon what it has read.
     pub(crate) tells_delivered: bool,
+    /// The server lets nobody in with this key.
+    pub(crate) is_shut_out: bool,
 }
 
 impl Person {
@@ -72,6 +78,7 @@ impl Person {
             requests: 0,
             acks: BTreeMap::new(),
             tells_delivered: true,
+            is_shut_out: false,
         }
     }
 
@@ -95,6 +102,33 @@ impl Person {
         let mut copy = Self::new(self.identity.clone(), &key, self.enrolled.clone(), self.pin);
         copy.vault = self.vault.clone();
         copy
+    }
+
+    /// The server has stated other keys to this device, when it enrolled.
+    pub(crate) fn told_keys(&mut self, statement: Vec<u8>) {
+        self.enrolled.server_keys = Blob(statement);
+    }
+
+    /// The entries of the transparency log that its vault has.
+    pub(crate) fn mirrored(&self) -> Vec<Vec<u8>> {
+        let records = self.vault.records.iter().filter(|(key, _)| key.kind == LOGGED);
+        let entries = records
+            .flat_map(|(_, value)| openchat_wire::decode::<Vec<Blob>>(&value.0, 1 << 20).unwrap());
+        entries.map(|entry| entry.0).collect()
+    }
+
+    pub(crate) fn evidence(&self) -> Vec<Vec<u8>> {
+        let evidence = |event: &Event| match event {
+            Event::Evidence(bytes) => Some(bytes.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(evidence).collect()
+    }
+
+    /// The device is off, and its vault has nothing of the transparency log any more.
+    pub(crate) fn forget_log(&mut self) {
+        self.die();
+        self.vault.records.retain(|key, _| !OF_THE_LOG.contains(&key.kind));
     }
 
     pub(crate) fn load(&mut self) {
@@ -151,8 +185,14 @@ impl Person {
 
     pub(crate) fn show(&mut self, events: Vec<Event>) {
         for event in &events {
-            if let Event::Ack { id, seq } = event {
-                self.acks.insert(*id, *seq);
+            match event {
+                Event::Ack { id, seq } => {
+                    self.acks.insert(*id, *seq);
+                }
+                Event::Renewed { certificate, .. } => {
+                    self.enrolled.certificate = Blob(certificate.clone());
+                }
+                _ => {}
             }
         }
         self.events.extend(events);

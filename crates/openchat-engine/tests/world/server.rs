@@ -3,14 +3,13 @@
 use crate::random::TestRng;
 use openchat_crypto::IdentityKey;
 use openchat_pki::{
-    CertificateAuthority, Entry, MerkleLog, Profiles, UnverifiedCsr, certification_request,
+    CertificateAuthority, Profiles, ServerKeys, UnverifiedCsr, certification_request,
 };
 use openchat_relay::{
-    Identity, Keys, Limit, Relay, Store,
+    Identity, Invited, Keys, Limit, Relay, Store,
     memory::MemoryStore,
     store::{Body, Which},
 };
-use openchat_roster::Revocation;
 use openchat_wire::{
     Blob, Digest, GroupId, GroupName, Name, Seq, UnixMillis,
     enroll::{EnrollRequest, Enrolled},
@@ -25,6 +24,7 @@ pub(crate) struct Server {
     log_key: Vec<u8>,
     relay_key: Vec<u8>,
     profiles: Profiles,
+    noted: Vec<(Vec<u8>, UnixMillis)>,
 }
 
 impl Server {
@@ -37,49 +37,40 @@ impl Server {
         let ca = CertificateAuthority::create("test", ca_key, &profiles, now, rng).unwrap();
         let ca_certificate = ca.certificate().to_vec();
         let relay = Relay::open(MemoryStore::new(), Keys { ca, log, relay }).unwrap();
-        Self { relay, ca_key: ca_pkcs8, ca_certificate, log_key, relay_key, profiles }
+        let noted = Vec::new();
+        Self { relay, ca_key: ca_pkcs8, ca_certificate, log_key, relay_key, profiles, noted }
     }
 
     /// The process dies and comes back: what was flushed is there, nothing else.
     pub(crate) fn restart(self) -> Self {
-        self.restart_with(|_| {})
-    }
-
-    /// Its operator revokes a key, while the process is down.
-    pub(crate) fn revoke(self, whose: &Identity, now: UnixMillis) -> (Self, Revocation) {
-        let Identity { name, fingerprint } = whose.clone();
-        let entry = Entry::Revoke { name, fingerprint }.encode();
-        let recorded = self.relay.store().recorded(0, usize::MAX).unwrap();
-        let mut tree: MerkleLog = recorded.iter().map(|it| it.entry.clone()).collect();
-        let index = tree.push(&entry);
-        let server = self.restart_with(|store| {
-            store.record(index, now, &entry).unwrap();
-            store.flush().unwrap();
-        });
-        let inclusion = tree.prove(index).unwrap();
-        (server, Revocation { entry: Blob(entry), inclusion })
-    }
-
-    fn restart_with(self, change: impl FnOnce(&mut MemoryStore)) -> Self {
-        let Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles } = self;
+        let Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles, noted } = self;
         let key = |bytes: &[u8]| IdentityKey::from_pkcs8(bytes).unwrap();
         let ca = CertificateAuthority::load(key(&ca_key), &ca_certificate, &profiles).unwrap();
         let keys = Keys { ca, log: key(&log_key), relay: key(&relay_key) };
         let mut store = relay.into_store().crash();
-        change(&mut store);
+        let first = store.recorded(0, usize::MAX).unwrap().len();
+        for (index, (entry, time)) in (first..).zip(noted) {
+            store.record(u64::try_from(index).unwrap(), time, &entry).unwrap();
+        }
+        store.flush().unwrap();
         let relay = Relay::open(store, keys).unwrap();
-        Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles }
+        Self { relay, ca_key, ca_certificate, log_key, relay_key, profiles, noted: Vec::new() }
+    }
+
+    /// It is to write an entry into its transparency log, when it starts again, that it would refuse to
+    /// anybody.
+    pub(crate) fn note(&mut self, entry: &[u8], now: UnixMillis) {
+        self.noted.push((entry.to_vec(), now));
     }
 
     pub(crate) fn enroll(
         &mut self,
-        name: &str,
+        name: &Name,
+        invited: &Invited,
         now: UnixMillis,
         rng: &mut TestRng,
     ) -> (Identity, IdentityKey, Enrolled) {
-        let name: Name = name.parse().unwrap();
-        let key = IdentityKey::generate(rng);
-        let invited = self.relay.invite(&name, now, rng).unwrap();
+        let (name, key) = (name.clone(), IdentityKey::generate(rng));
         let request = EnrollRequest {
             name: name.clone(),
             invitation: invited.id,
@@ -102,6 +93,21 @@ impl Server {
         let request = certification_request(key, name).unwrap();
         let request = UnverifiedCsr::decode(&request).unwrap().verify_for(name).unwrap();
         self.relay.ca().issue_client(&request, name, UnixMillis(now), rng).unwrap()
+    }
+
+    /// How many entries its transparency log has behind so many.
+    pub(crate) fn recorded_behind(&self, size: usize) -> usize {
+        let size = u64::try_from(size).unwrap();
+        self.relay.store().recorded(size, usize::MAX).unwrap().len()
+    }
+
+    /// Another log's key, and the CA's statement that it is this server's.
+    pub(crate) fn other_log(&self, rng: &mut TestRng) -> (IdentityKey, Vec<u8>) {
+        let key = IdentityKey::generate(rng);
+        let relay_key = *self.receipt_key().public();
+        let keys = ServerKeys { relay_key, ..ServerKeys::new(*key.public(), *key.public()) };
+        let ca_key = IdentityKey::from_pkcs8(&self.ca_key).unwrap();
+        (key, keys.sign(&ca_key))
     }
 
     pub(crate) fn pin(&self) -> Digest {

@@ -1,16 +1,9 @@
 //! Keys that people compare, and what waits when one changes.
 
-use crate::{
-    liar::{Answers, Honest},
-    random::TestRng,
-    world::{MINUTE, SECOND, Who, World},
-};
-use openchat_crypto::IdentityKey;
+use crate::world::{MINUTE, SECOND, Who, World};
 use openchat_engine::{AlarmCode, Command, Event, Grounds, Input, SafetyNumber, Trust};
-use openchat_wire::{
-    Blob, Name,
-    relay::{Answer, Request},
-};
+use openchat_pki::Entry;
+use openchat_wire::Name;
 
 const ALICE: Who = Who(0);
 const BOB: Who = Who(1);
@@ -35,17 +28,19 @@ fn decide(world: &mut World, who: Who, whom: &str, on: Grounds) -> Result<String
     world.outcome(who, order).expect("decided at once")
 }
 
-/// From here on the server says that bob has another key.
-fn change_key(world: &mut World) {
-    let key = IdentityKey::generate(&mut world.rng);
-    let der = Blob(world.server.certify(&key, &bob(), world.now, &mut TestRng::new(1)));
-    world.liar = Box::new(Answers(move |_, request: &Request, answer| match request {
-        Request::CertificateOf(name) if *name == bob() => Ok(Answer::Certificate(der.clone())),
-        _ => answer,
-    }));
-    world.tell(ALICE, "@bob", "who are you?");
+/// Bob has lost his key and gets another one.
+fn change_key(world: &mut World) -> Who {
+    let new = world.reset(BOB);
     world.run(SECOND);
     assert_eq!(world.alarms(ALICE), [AlarmCode::KeyChanged]);
+    new
+}
+
+/// The new bob is in #general.
+fn come_back(world: &mut World, new: Who) {
+    world.start(new);
+    assert!(world.run_until(MINUTE, |world| world.is_ready(new)));
+    world.run(SECOND);
 }
 
 fn is_told_that_it_waits(world: &World) -> bool {
@@ -89,7 +84,7 @@ fn another_number_verifies_nobody() {
     let never = decide(&mut world, ALICE, "nobody", Grounds::Accepted);
     assert_eq!(never, Err("no-such-person".to_owned()));
     let myself = decide(&mut world, ALICE, "alice", Grounds::Accepted);
-    assert_eq!(myself, Err("no-such-person".to_owned()));
+    assert_eq!(myself, Err("myself".to_owned()));
 }
 
 #[test]
@@ -97,8 +92,9 @@ fn what_is_said_to_a_verified_person_waits_when_the_key_changes() {
     let (mut world, _) = World::with(603, &["alice", "bob", "carol"]);
     let seen = number(&world, ALICE, "bob");
     decide(&mut world, ALICE, "bob", Grounds::Compared(seen)).unwrap();
-    change_key(&mut world);
+    let new = change_key(&mut world);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Changed);
+    come_back(&mut world, new);
 
     for text in ["one", "two"] {
         world.say(ALICE, text);
@@ -116,6 +112,7 @@ fn what_is_said_to_a_verified_person_waits_when_the_key_changes() {
     decide(&mut world, ALICE, "bob", Grounds::Accepted).unwrap();
     world.run(SECOND);
     assert_eq!(world.person(Who(2)).texts(), ["one", "two"]);
+    assert_eq!(world.person(new).texts(), ["one", "two"]);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Certified, "accepted is not compared");
 }
 
@@ -123,47 +120,53 @@ fn what_is_said_to_a_verified_person_waits_when_the_key_changes() {
 fn where_a_verified_name_sits_under_another_key_nothing_goes_out_before_the_person_decides() {
     let (mut world, _) = World::with(604, &["alice", "bob"]);
     let before = number(&world, ALICE, "bob");
-    decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
-    change_key(&mut world);
-    world.say(ALICE, "waits");
+    let new = change_key(&mut world);
     let after = number(&world, ALICE, "bob");
-    decide(&mut world, ALICE, "bob", Grounds::Compared(after)).unwrap();
+    assert_ne!(before, after);
+    come_back(&mut world, new);
+    // The person has compared the number of the key that bob had before.
+    decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
+    world.say(ALICE, "waits");
     world.run(MINUTE);
-    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
-    assert_eq!(world.person(BOB).texts(), [] as [&str; 0], "that is the other bob");
-    decide(&mut world, ALICE, "bob", Grounds::Accepted).unwrap();
+    assert_eq!(world.person(new).texts(), [] as [&str; 0], "that is the other bob");
+    decide(&mut world, ALICE, "bob", Grounds::Compared(after)).unwrap();
     world.run(SECOND);
-    assert_eq!(world.person(BOB).texts(), ["waits"]);
-    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Certified);
+    assert_eq!(world.person(new).texts(), ["waits"]);
+    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
 }
 
 #[test]
 fn comparing_the_old_key_again_keeps_it_and_what_the_server_shows_lifts_nothing() {
-    let (mut world, _) = World::with(607, &["alice", "bob"]);
+    let (world, _) = World::with(607, &["alice", "bob"]);
     let before = number(&world, ALICE, "bob");
+    let issued = world.logged()[2].clone();
+    let mut world = world;
     decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
-    change_key(&mut world);
+    let new = change_key(&mut world);
+    come_back(&mut world, new);
     world.say(ALICE, "waits");
     world.run(SECOND);
-    // The server shows the true certificate again.
-    world.liar = Box::new(Honest);
-    world.tell(ALICE, "@bob", "waits too");
+    // The server certifies the first key again, which stays revoked all the same (T6).
+    let mut world = world.log_entry(&Entry::decode(&issued).unwrap());
+    world.online_again(&[ALICE, new]);
     world.run(MINUTE);
-    assert_eq!(world.person(BOB).texts(), [] as [&str; 0]);
+    assert_eq!(world.person(new).texts(), [] as [&str; 0]);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Changed);
+    assert!(world.alarms(ALICE).contains(&AlarmCode::LogIrregular));
     decide(&mut world, ALICE, "bob", Grounds::Compared(before)).unwrap();
     world.run(MINUTE);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
-    assert!(world.person(BOB).texts().iter().any(|text| text == "waits"));
+    assert_eq!(world.person(new).texts(), [] as [&str; 0], "he sits under the other key");
 }
 
 #[test]
 fn a_changed_key_that_nobody_compared_holds_nothing() {
     let (mut world, _) = World::with(605, &["alice", "bob"]);
-    change_key(&mut world);
+    let new = change_key(&mut world);
+    come_back(&mut world, new);
     world.say(ALICE, "goes out");
     world.run(SECOND);
-    assert_eq!(world.person(BOB).texts(), ["goes out"]);
+    assert_eq!(world.person(new).texts(), ["goes out"]);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Changed);
 }
 
@@ -175,7 +178,6 @@ fn a_decision_needs_no_connection() {
     world.person_mut(ALICE).load();
     decide(&mut world, ALICE, "bob", Grounds::Compared(seen)).unwrap();
     world.kill(ALICE);
-    world.liar = Box::new(Honest);
     world.start(ALICE);
     world.run(SECOND);
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);

@@ -2,16 +2,17 @@
 //! follows from the seed.
 
 use crate::{
+    authority::View,
     liar::{Honest, Lies, Said},
     person::{Death, Person},
     random::TestRng,
     server::Server,
 };
 use openchat_engine::{AlarmCode, Command, Event, Input, Target};
-use openchat_relay::{Outcome, Publish, store::Body};
+use openchat_relay::{Invited, Outcome, Publish, store::Body};
 use openchat_roster::{LogEntry, MessageHeader};
 use openchat_wire::{
-    Blob, Fingerprint, GroupId, GroupName, MessageId, Seq, UnixMillis,
+    Blob, Fingerprint, GroupId, GroupName, MessageId, Name, Seq, UnixMillis,
     relay::{Answer, Request, SignedReceipt, ToClient, ToServer},
 };
 use std::collections::BTreeMap;
@@ -35,10 +36,20 @@ pub(crate) struct Who(pub(crate) usize);
 
 /// Something on its way.
 #[derive(Debug)]
-enum Parcel {
-    Up { from: Who, connection: u64, frame: ToServer },
-    Down { to: Who, connection: u64, frame: ToClient },
+pub(crate) enum Parcel {
+    Up {
+        from: Who,
+        connection: u64,
+        frame: ToServer,
+    },
+    Down {
+        to: Who,
+        connection: u64,
+        frame: ToClient,
+    },
     Start(Who),
+    /// The newest head of the transparency log, to everybody.
+    Heads,
 }
 
 pub(crate) struct World {
@@ -61,6 +72,12 @@ pub(crate) struct World {
     pub(crate) holds_keys_single: bool,
     /// Whether people say soon what they have read.
     pub(crate) tells_delivered: bool,
+    /// The transparency log that some are shown in place of the true one.
+    pub(crate) view: Option<View>,
+    /// Entries of the transparency log, as far as their head was pushed or is about to be.
+    pub(crate) told: usize,
+    /// When it was pushed last.
+    pub(crate) told_at: u64,
     wires: BTreeMap<(u64, u64), Parcel>,
     counter: u64,
 }
@@ -82,6 +99,9 @@ impl World {
             requests: Vec::new(),
             holds_keys_single: true,
             tells_delivered: true,
+            view: None,
+            told: 0,
+            told_at: 0,
             wires: BTreeMap::new(),
             counter: 0,
         }
@@ -102,11 +122,18 @@ impl World {
     }
 
     pub(crate) fn enroll(&mut self, name: &str) -> Who {
-        let (now, pin) = (UnixMillis(self.now), self.server.pin());
-        let (identity, key, enrolled) = self.server.enroll(name, now, &mut self.rng);
+        let (name, now) = (name.parse().unwrap(), UnixMillis(self.now));
+        let invited = self.server.relay.invite(&name, now, &mut self.rng).unwrap();
+        self.enroll_with(&name, &invited, now)
+    }
+
+    pub(crate) fn enroll_with(&mut self, name: &Name, invited: &Invited, now: UnixMillis) -> Who {
+        let pin = self.server.pin();
+        let (identity, key, enrolled) = self.server.enroll(name, invited, now, &mut self.rng);
         let mut person = Person::new(identity, &key, enrolled, pin);
         person.tells_delivered = self.tells_delivered;
         self.people.push(person);
+        self.note_growth();
         Who(self.people.len() - 1)
     }
 
@@ -132,6 +159,9 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, who: Who) {
+        if self.person(who).is_shut_out {
+            return;
+        }
         let connection = self.next();
         let person = self.person_mut(who);
         person.connection = Some(connection);
@@ -160,7 +190,7 @@ impl World {
     /// wires is lost.
     pub(crate) fn restart_relay(mut self) -> Self {
         self.server = self.server.restart();
-        self.wires.retain(|_, parcel| matches!(parcel, Parcel::Start(_)));
+        self.wires.retain(|_, parcel| matches!(parcel, Parcel::Start(_) | Parcel::Heads));
         for who in self.online() {
             self.disconnect(who);
         }
@@ -323,7 +353,7 @@ impl World {
         assert!(!again, "a tick leaves its own deadline in the past: the runtime would spin");
     }
 
-    fn send(&mut self, after: u64, parcel: Parcel) {
+    pub(crate) fn send(&mut self, after: u64, parcel: Parcel) {
         let order = self.next();
         self.wires.insert((self.now + after, order), parcel);
     }
@@ -340,6 +370,10 @@ impl World {
             }
             Parcel::Start(who) if self.restarts_into_general => self.start(who),
             Parcel::Start(who) => self.wake(who),
+            Parcel::Heads => {
+                self.told_at = self.now;
+                self.push_heads();
+            }
         }
     }
 
@@ -375,11 +409,18 @@ impl World {
         if self.liar.is_silent(from, &request) {
             return;
         }
-        if let Some(lie) = self.liar.instead(from, &request) {
+        let lie = self.liar.instead(from, &request).or_else(|| self.false_log(from, &request));
+        if let Some(lie) = lie {
             return self.send(self.latency, answer(lie));
         }
-        let now = UnixMillis(self.now.saturating_add_signed(self.server_skew));
+        let now = self.server_time();
         let who = self.person(from).identity.clone();
+        if let Request::Renew(csr) = &request {
+            let renewed = self.renew(&who, &csr.0);
+            let said = self.liar.answer(from, &request, renewed);
+            self.note_growth();
+            return self.send(self.latency, answer(said));
+        }
         let outcome = self.server.relay.handle(&who, &request, now);
         self.server.relay.flush().unwrap();
         let said: Said = self.liar.answer(from, &request, outcome.answer.clone());
@@ -403,6 +444,7 @@ impl World {
             }
         }
         self.publish_all(&outcome);
+        self.note_growth();
     }
 
     fn publish_all(&mut self, outcome: &Outcome) {
@@ -431,7 +473,7 @@ impl World {
         }
     }
 
-    fn push_lying(&mut self, to: Who, frame: ToClient) {
+    pub(crate) fn push_lying(&mut self, to: Who, frame: ToClient) {
         for frame in self.liar.push(to, frame) {
             self.push(to, frame);
         }
