@@ -4,7 +4,7 @@
 use core::time::Duration;
 use openchat_crypto::CryptoRng;
 use openchat_pki::{
-    Alert, Concern, Entry, Extended, Irregularity, Logged, MemberCertificate, Watch,
+    Alert, Concern, Entry, Extended, Finding, Irregularity, Logged, MemberCertificate, Watch,
 };
 use openchat_roster::Access;
 use openchat_wire::{
@@ -26,6 +26,10 @@ use crate::{
 /// A log that did not check is read again after this long, then after twice as long: the alarm was
 /// raised, and an operator who mends the server should find the devices come back by themselves.
 pub(crate) const FIRST_REREAD: Duration = Duration::from_mins(1);
+
+/// Irregular entries that are told one by one at once, and entries about this device that are kept: what
+/// a server does in its log more often than this is told by the first ones.
+const MAX_TOLD: usize = 16;
 
 /// An entry about this device that it did not ask for, as it is kept until its person has answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,11 +138,14 @@ impl Shared {
         for alert in &extended.alerts {
             self.tell_alert(alert);
         }
-        for finding in &extended.findings {
-            if let Irregularity::NewAuthority(_) = finding.what {
-                continue;
-            }
+        let is_news = |it: &&Finding| !matches!(it.what, Irregularity::NewAuthority(_));
+        let findings: Vec<_> = extended.findings.iter().filter(is_news).collect();
+        for finding in findings.iter().take(MAX_TOLD) {
             let message = format!("transparency log entry #{}: {}", finding.index, finding.what);
+            self.pen.alarm(None, AlarmCode::LogIrregular, message, ASK_OPERATOR);
+        }
+        if let Some(more @ 1..) = findings.len().checked_sub(MAX_TOLD) {
+            let message = format!("the transparency log has {more} further irregular entries");
             self.pen.alarm(None, AlarmCode::LogIrregular, message, ASK_OPERATOR);
         }
     }
@@ -166,10 +173,14 @@ impl Shared {
         let revoked = matches!(alert.concern, Concern::Revoked);
         let message = format!("transparency log entry #{}: {}", alert.index, alert.concern);
         let warning = Warning { revoked, message };
-        self.pen.put(Key::warning(alert.index), &warning);
-        self.pen.must_last();
-        self.warn(&warning);
-        self.warnings.insert(alert.index, warning);
+        // A server that writes a name into every entry of its log fills nobody's vault.
+        let is_first = revoked && !self.warnings.values().any(|warning| warning.revoked);
+        if self.warnings.len() < MAX_TOLD || is_first {
+            self.pen.put(Key::warning(alert.index), &warning);
+            self.pen.must_last();
+            self.warn(&warning);
+            self.warnings.insert(alert.index, warning);
+        }
     }
 
     /// Tells of what somebody did in this person's name: at once, and at every start until it was
