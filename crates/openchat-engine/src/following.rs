@@ -2,7 +2,7 @@
 //! (`docs/protocol.md` §9.2).
 
 use core::time::Duration;
-use openchat_crypto::CryptoRng;
+use openchat_crypto::{CryptoRng, PublicKey};
 use openchat_pki::{
     Alert, Concern, Entry, Extended, Finding, Irregularity, Logged, MemberCertificate, Watch,
 };
@@ -333,11 +333,11 @@ impl Conversation {
 
     /// A conversation of two is with a key. When the name has another one, it is over, and the next one
     /// begins under the same name.
-    fn retire_former(&mut self, now: &mut Now<'_>) {
+    pub(crate) fn retire_former(&mut self, now: &mut Now<'_>) {
         let About::Direct(name) = &self.card.about else { return };
         let name = name.clone();
         let Some(policy) = self.group.as_ref().and_then(|group| group.roster().policy()) else {
-            return;
+            return self.forget_former_peer(now);
         };
         let Access::Direct { peers } = &policy.access else { return };
         let me = now.shared.me;
@@ -345,6 +345,15 @@ impl Conversation {
         if peers.iter().any(is_over) {
             self.fail_texts(now, &Failure::denied_peer(&name));
             self.set_about(now, About::Former(name));
+        }
+    }
+
+    /// The group of the two was not found yet: it is to be the one with the key of now.
+    fn forget_former_peer(&mut self, now: &mut Now<'_>) {
+        let is_over = |key: &PublicKey| now.shared.log.mirror().is_revoked(&key.fingerprint());
+        if self.stage == Stage::Finding && self.peer.as_ref().is_some_and(is_over) {
+            (self.peer, self.founding) = (None, None);
+            self.find(now);
         }
     }
 }

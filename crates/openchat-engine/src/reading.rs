@@ -109,6 +109,7 @@ impl Conversation {
             return Step::Stop;
         }
         self.identify(now);
+        self.retire_former(now);
         let Some(group) = &mut self.group else { return Step::Stop };
         // What was read of the rest of the log has a gap from here on.
         group.read_commits_only();
