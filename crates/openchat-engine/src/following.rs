@@ -124,8 +124,10 @@ impl Shared {
             )
         };
         let at = (first..).zip(entries).find(|(_, entry)| is_mine(entry)).map(|(at, _)| at);
-        let known = self.log.mirror().certified(&name).filter(|it| it.fingerprint == me);
-        if let Some(since) = at.or_else(|| known.map(|it| it.since)) {
+        // What is mirrored already was judged when it came.
+        let mirror = self.log.mirror();
+        let is_known = mirror.name_of(&me).as_ref() == Some(&name);
+        if let Some(since) = at.or_else(|| is_known.then(|| mirror.size())) {
             let mut watch = Watch::new(name, me, since);
             let others = self.renewal.serials().iter().copied();
             others.chain([serial]).for_each(|serial| watch.asked(serial));
@@ -150,10 +152,18 @@ impl Shared {
         }
     }
 
-    /// Everybody else will refuse this device.
+    /// Everybody else refuses a device whose name has no key in the log, or another one.
     fn tell_missing(&mut self) {
+        let mirror = self.log.mirror();
+        let has_name = || {
+            let standing = mirror.certified(&self.device.name);
+            standing.is_some_and(|standing| standing.fingerprint == self.me)
+        };
+        if self.serial().is_none() || mirror.is_revoked(&self.me) || has_name() {
+            return;
+        }
         if !core::mem::replace(&mut self.missing_told, true) {
-            let message = "the transparency log does not have this device's certificate";
+            let message = "the transparency log does not have this device's key under its name";
             let hint = "Others will not believe who you are. Ask the operator in person.";
             self.pen.alarm(None, AlarmCode::OwnName, message, hint);
         }
@@ -265,9 +275,7 @@ impl Engine {
     fn log_followed(&mut self, extended: &Extended, time: UnixMillis, rng: &mut dyn CryptoRng) {
         let shared = &mut self.shared;
         shared.tell_found(extended);
-        if !shared.log.watches() && shared.serial().is_some() {
-            shared.tell_missing();
-        }
+        shared.tell_missing();
         let end = if extended.taken > 0 { ReadEnd::Grown } else { ReadEnd::Same };
         if end == ReadEnd::Grown {
             shared.meet_changed();
