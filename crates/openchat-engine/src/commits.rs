@@ -39,7 +39,19 @@ impl Conversation {
         match self.make_commit(now, intent) {
             Some(Ok(())) => self.resend_commit(now),
             Some(Err(error)) => self.commit_failed(now, intent, error),
-            None => self.timers.retry(now.time, 1_000, now.rng),
+            None => {
+                self.postpone(now, Some(intent));
+                self.timers.retry(now.time, 1_000, now.rng);
+            }
+        }
+    }
+
+    /// What others may do as well is not tried again at once.
+    fn postpone(&mut self, now: &mut Now<'_>, intent: Option<Intent>) {
+        match intent {
+            Some(Intent::Revoked) => self.postpone_revocations(now),
+            Some(Intent::Leaves) => self.postpone_leaves(now),
+            _ => {}
         }
     }
 
@@ -188,10 +200,11 @@ impl Conversation {
         if self.stage == Stage::Creating {
             self.forget_group(now);
             self.stage = Stage::Finding;
-        } else if self.give_up_pending(now)
-            && matches!(self.made, Some(Intent::Task | Intent::Rejoin))
-        {
-            self.task_refused(now, &refusal.to_string(), false);
+        } else if self.give_up_pending(now) {
+            self.postpone(now, self.made);
+            if matches!(self.made, Some(Intent::Task | Intent::Rejoin)) {
+                self.task_refused(now, &refusal.to_string(), false);
+            }
         }
         self.timers.retry(now.time, 1_000, now.rng);
     }

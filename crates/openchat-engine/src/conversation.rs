@@ -28,7 +28,7 @@ use crate::{
     shared::{Ask, Now, Shared},
     target::Target,
     tasks::{Founding, Task},
-    timers::{LEAVE_WAIT, Timers},
+    timers::{LEAVE_WAIT, LONGEST_REVOCATION_RETRY, Timers},
     transparency::Ticket,
     witness::Expected,
 };
@@ -374,6 +374,9 @@ impl Conversation {
         }
         for leaver in self.leavers.values_mut().filter(|leaver| leaver.at != NEVER) {
             leaver.at = leaver.at.min(now.after(LEAVE_WAIT));
+        }
+        for at in self.revoked.values_mut() {
+            *at = (*at).min(now.after(LONGEST_REVOCATION_RETRY));
         }
         self.expected = self.expected.map(|expected| expected.draw_near(now));
     }

@@ -41,7 +41,7 @@ impl Conversation {
         self.revoked.retain(|key, _| gone.contains(key));
         let members = roster.tree().members();
         for key in gone {
-            let at = Timers::revocation_wait(members, now.time, now.rng);
+            let at = Timers::revocation_wait(members, 0, now.time, now.rng);
             self.revoked.entry(key).or_insert(at);
         }
     }
@@ -55,17 +55,20 @@ impl Conversation {
         self.next_revocation().is_some_and(|at| at <= now)
     }
 
-    /// Another commit came first, or this one can't be made now.
+    /// The removal can't be made now, or the relay does not take it.
     pub(crate) fn postpone_revocations(&mut self, now: &mut Now<'_>) {
         let members = self.group.as_ref().map_or(0, |group| group.roster().tree().members());
+        self.timers.revocations_refused = self.timers.revocations_refused.saturating_add(1);
+        let tries = self.timers.revocations_refused;
         for at in self.revoked.values_mut() {
-            *at = Timers::revocation_wait(members, now.time, now.rng);
+            *at = Timers::revocation_wait(members, tries, now.time, now.rng);
         }
     }
 
+    /// If one is due, all go: a team that is revoked at once is removed at once.
     pub(crate) fn revocations_proposal(&self, now: &Now<'_>) -> Option<Proposal> {
-        let due = self.revoked.iter().filter(|(_, at)| **at <= now.time).take(MAX_AT_ONCE);
-        let proven = due.filter_map(|(key, _)| Some((*key, now.shared.revocation(key)?)));
+        let all = self.revoked.keys().take(MAX_AT_ONCE);
+        let proven = all.filter_map(|key| Some((*key, now.shared.revocation(key)?)));
         let removes: Vec<_> = proven.map(|(key, proof)| (key, Reason::Revoked(proof))).collect();
         (!removes.is_empty()).then(|| Proposal { removes, ..Proposal::default() })
     }

@@ -70,6 +70,9 @@ const REVOCATION_WAIT_EACH: Duration = Duration::from_millis(20);
 /// … and at most this: a group of a thousand is re-keyed within seconds.
 const LONGEST_REVOCATION_WAIT: Duration = Duration::from_secs(20);
 
+/// A removal that the relay refuses is tried again after twice as long each time, at most this.
+pub(crate) const LONGEST_REVOCATION_RETRY: Duration = Duration::from_mins(1);
+
 /// Who is not the first to tell a group's name waits this long and up to as long again, and up to
 /// 100 ms more for each member: one answer is enough.
 const NAMING_WAIT: Duration = Duration::from_secs(3);
@@ -106,6 +109,8 @@ pub(crate) struct Timers {
     losses: u32,
     /// Claims that have lost a race, in a row.
     lost_claims: u32,
+    /// Removals of revoked keys that could not be made or were refused, in a row.
+    pub(crate) revocations_refused: u32,
 }
 
 impl Default for Timers {
@@ -125,6 +130,7 @@ impl Default for Timers {
             next_mark: UnixMillis(0),
             losses: 0,
             lost_claims: 0,
+            revocations_refused: 0,
         }
     }
 }
@@ -171,11 +177,14 @@ impl Timers {
     /// When this device removes whose key was revoked, if nobody else has by then.
     pub(crate) fn revocation_wait(
         members: u32,
+        refused: u32,
         now: UnixMillis,
         rng: &mut dyn CryptoRng,
     ) -> UnixMillis {
         let each = REVOCATION_WAIT_EACH.saturating_mul(members).min(LONGEST_REVOCATION_WAIT);
-        now.after(between(REVOCATION_WAIT.max(each), 100, 1_000, rng))
+        let first = REVOCATION_WAIT.max(each);
+        let wait = first.saturating_mul(1_u32.checked_shl(refused).unwrap_or(u32::MAX));
+        now.after(between(wait.min(LONGEST_REVOCATION_RETRY), 100, 1_000, rng))
     }
 
     /// There is something to say about how far this device has read, in a group of so many.
@@ -214,6 +223,7 @@ impl Timers {
     /// An own commit is in the log.
     pub(crate) fn won(&mut self) {
         (self.losses, self.lost_claims, self.work_at) = (0, 0, None);
+        self.revocations_refused = 0;
     }
 
     /// There is a leaf to claim, as there are to so many others.
