@@ -14,6 +14,7 @@ use crate::{
     serial::Serial,
     signer::{Signer, Subject},
     statement::ServerKeys,
+    succession::{self, MAX_SHOWN},
 };
 use openchat_crypto::{CryptoRng, IdentityKey, PublicKey, sha256};
 use openchat_wire::{Digest, Name, UnixMillis};
@@ -28,6 +29,8 @@ use time::OffsetDateTime;
 pub struct CertificateAuthority {
     key: IdentityKey,
     certificate: CaCertificate,
+    /// All that a server shows of it, its own certificate first.
+    shown: Vec<Vec<u8>>,
     profiles: Profiles,
 }
 
@@ -38,6 +41,8 @@ pub struct Succession {
     pub authority: CertificateAuthority,
     /// The new key's certificate by the old one, for devices that were not connected.
     pub cross: Vec<u8>,
+    /// The old key's certificate by the new one, for those who never knew the old one.
+    pub back: Vec<u8>,
     /// For the transparency log.
     pub announcement: Entry,
 }
@@ -96,7 +101,49 @@ impl CertificateAuthority {
         if certificate.common_name().is_none() {
             return Err(AuthorityError::Subject);
         }
-        Ok(Self { key, certificate, profiles: profiles.clone() })
+        let shown = certificate.chain().map(<[u8]>::to_vec).collect();
+        Ok(Self { key, certificate, shown, profiles: profiles.clone() })
+    }
+
+    /// The CA with this key and all that its server shows of it ([`CaCertificate::shown`]). Changes
+    /// of the key that lead nowhere any more are left out.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_shown(
+        key: IdentityKey,
+        shown: Vec<Vec<u8>>,
+        profiles: &Profiles,
+        now: UnixMillis,
+    ) -> Result<Self, AuthorityError> {
+        let shown = succession::current(shown, now)?;
+        let certificate = CaCertificate::shown_by_itself(&shown, now)?;
+        let loaded = Self::load_chain(key, &certificate.chain().collect::<Vec<_>>(), profiles)?;
+        Ok(Self { certificate, shown, ..loaded })
+    }
+
+    /// The CA that is in the place of one whose key is lost or stolen: the same name, and nothing that
+    /// the earlier key says for it; with the entry for the transparency log.
+    ///
+    /// # Errors
+    /// [`AuthorityError::BelowRoot`] if a root makes its certificates; else as
+    /// [`create`](Self::create).
+    pub fn replace(
+        before: &CaCertificate,
+        key: IdentityKey,
+        profiles: &Profiles,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Self, Entry), AuthorityError> {
+        if before.chain().count() != 1 {
+            return Err(AuthorityError::BelowRoot);
+        }
+        let name = before.common_name().ok_or(AuthorityError::Subject)?;
+        let until = now.after(profiles.ca().validity());
+        let own = params(profiles.ca(), name, key.public(), (now, until), rng)?;
+        let own = own.self_signed(&Signer(&key))?;
+        let entry = Entry::Replace { from: before.pin(), to: *key.public() };
+        Ok((Self::load(key, own.der(), profiles)?, entry))
     }
 
     /// The CA that comes after this one: the same name, a new key and a certificate of ten more
@@ -124,15 +171,27 @@ impl CertificateAuthority {
         let cross = params(profile, name, key.public(), (now, until), rng)?;
         let cross = self.issue(&cross, key.public())?;
         let announcement = rotation::announce(&self.key, key.public());
-        let authority = Self::load(key, own.der(), &self.profiles)?;
-        self.certificate.successor(&cross, authority.certificate())?;
-        Ok(Succession { authority, cross, announcement })
+        let alone = Self::load(key.clone(), own.der(), &self.profiles)?;
+        self.certificate.successor(&cross, alone.certificate())?;
+        let back = params(profile, name, self.key.public(), (now, until), rng)?;
+        let back = alone.issue(&back, self.key.public())?;
+        let earlier = self.shown.get(1..).unwrap_or_default().iter().cloned();
+        let first = [own.der().to_vec(), cross.clone(), back.clone()];
+        let shown = first.into_iter().chain(earlier).take(MAX_SHOWN - 1).collect();
+        let authority = Self::load_shown(key, shown, &self.profiles, now)?;
+        Ok(Succession { authority, cross, back, announcement })
     }
 
     /// The CA's certificate in DER, without its root's.
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         self.certificate.der()
+    }
+
+    /// All that a server shows of the CA, its own certificate first.
+    #[must_use]
+    pub fn shown(&self) -> &[Vec<u8>] {
+        &self.shown
     }
 
     /// The CA's certificate as its members read it.

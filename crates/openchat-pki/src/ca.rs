@@ -20,11 +20,13 @@ pub struct CaCertificate {
     root: Option<Vec<u8>>,
     pin: Digest,
     public_key: PublicKey,
-    subject: Vec<u8>,
+    pub(crate) subject: Vec<u8>,
     common_name: Option<String>,
     not_before: UnixMillis,
     not_after: UnixMillis,
     constraints: Constraints,
+    /// The same CA under its earlier keys, whose certificates for members count until they end.
+    pub(crate) former: Vec<Self>,
 }
 
 impl CaCertificate {
@@ -60,7 +62,7 @@ impl CaCertificate {
 
     /// T12: a CA that the pinned root certified: for TLS only, with none below it, and with a name
     /// and a key of its own.
-    fn below(der: &[u8], root_der: &[u8], pin: &Digest) -> Result<Self, CaError> {
+    pub(crate) fn below(der: &[u8], root_der: &[u8], pin: &Digest) -> Result<Self, CaError> {
         let root = Unverified::parse(root_der).map_err(CaError::Unreadable)?;
         let above = self_signed(&root, pin, ONE_CA_BELOW)?;
         let own = Unverified::parse(der).map_err(CaError::Unreadable)?;
@@ -100,7 +102,7 @@ impl CaCertificate {
         if new.subject == self.subject { Ok(new) } else { Err(CaError::NotASuccessor) }
     }
 
-    fn read(
+    pub(crate) fn read(
         der: &[u8],
         root: Option<Vec<u8>>,
         pin: Digest,
@@ -117,6 +119,7 @@ impl CaCertificate {
             not_before: common.not_before,
             not_after: common.not_after,
             constraints: Constraints::default(),
+            former: Vec::new(),
         }
     }
 
@@ -173,12 +176,22 @@ impl CaCertificate {
         valid_at(self.not_before, self.not_after, now)
     }
 
-    /// Reads a member's certificate that this CA issued. Looks at no clock.
+    /// Reads a member's certificate that this CA issued, with this key or an earlier one. Looks at
+    /// no clock.
     ///
     /// # Errors
     /// [`MemberError::NotOurs`] if another, or nobody, issued it;
     /// [`MemberError::NotAMember`] if this CA did, but not by the rules for members.
     pub fn verify_member(&self, der: &[u8]) -> Result<MemberCertificate, MemberError> {
+        let found = self.verify_own_member(der);
+        if !matches!(found, Err(MemberError::NotOurs(NotOurs::Signature | NotOurs::Issuer))) {
+            return found;
+        }
+        let ours = self.former.iter().find_map(|former| former.verify_own_member(der).ok());
+        ours.map_or(found, Ok)
+    }
+
+    fn verify_own_member(&self, der: &[u8]) -> Result<MemberCertificate, MemberError> {
         let unverified = self.issued(der)?;
         let member = MemberCertificate::read(&unverified)?;
         self.check_names(&unverified)?;
@@ -215,7 +228,7 @@ impl CaCertificate {
 }
 
 /// Path length of a CA that issues to members and servers.
-const NO_CA_BELOW: u32 = 0;
+pub(crate) const NO_CA_BELOW: u32 = 0;
 
 /// Path length of a root whose key is kept elsewhere.
 const ONE_CA_BELOW: u32 = 1;
@@ -240,7 +253,7 @@ fn self_signed(
 }
 
 /// A CA says so in both extensions (RFC 5280 §4.2.1.3, §4.2.1.9) and how many may be below it.
-fn check_ca(extensions: &Extensions<'_>, path_length: u32) -> Result<(), CaError> {
+pub(crate) fn check_ca(extensions: &Extensions<'_>, path_length: u32) -> Result<(), CaError> {
     let constraints = extensions.basic_constraints.ok_or(CaError::NotACa)?;
     let signs = extensions.key_usage.is_some_and(KeyUsage::key_cert_sign);
     let right = constraints.ca && constraints.path_len_constraint == Some(path_length) && signs;
@@ -277,6 +290,9 @@ pub enum CaError {
     /// Certified under another name: a further CA, and not the same one with another key.
     #[error("the certificate of the next key is another CA's")]
     NotASuccessor,
+    /// The certificate that leads from the pinned key to the next one is not valid now.
+    #[error("the change of the CA's key: {0}")]
+    Change(Validity),
     /// Not allowed to issue certificates, or to let others do so.
     #[error("the CA certificate is not that of a CA without further CAs")]
     NotACa,

@@ -26,6 +26,17 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Certificates that stand one behind the other; `None` if what is there is anything else.
+pub(crate) fn certificates(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let (certificate, rest) = element(SEQUENCE, bytes)?;
+        all.push(certificate.raw);
+        bytes = rest;
+    }
+    Some(all)
+}
+
 /// ecdsa-with-SHA256 (RFC 5758 §3.2), the one algorithm of this PKI; parameters are absent.
 pub(crate) const ECDSA_WITH_SHA256: &[u8] =
     &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];

@@ -31,6 +31,7 @@ mod serial;
 mod server;
 mod signed;
 mod signer;
+mod succession;
 mod tree;
 mod x509;
 
@@ -53,6 +54,7 @@ pub use serial::Serial;
 pub use server::ServerCertificate;
 pub use signed::SignedError;
 pub use statement::{ServerKeys, sign_receipt, verify_receipt};
+pub use succession::MAX_SHOWN;
 pub use transparency::{Head, HeadError, Inclusion, MerkleLog, Rollback, UnverifiedHead};
 pub use tree::Consistency;
 pub use watch::{Alert, Concern, Watch};

@@ -28,9 +28,12 @@ pub struct Server {
 }
 
 impl Origin {
-    /// The origin of what a server signs, from what a device holds of it.
+    /// The origin of what a server signs, from what a device holds of it. If the CA stated the keys
+    /// under an earlier key of its own, that one's pin is what the reader compares.
     #[must_use]
     pub fn new(ca: &CaCertificate, server_keys: &[u8]) -> Self {
+        let stated = |ca: &&CaCertificate| ServerKeys::verify(server_keys, ca).is_ok();
+        let ca = core::iter::once(ca).chain(ca.former()).find(stated).unwrap_or(ca);
         let chain = ca.chain().map(|der| Blob(der.to_vec())).collect();
         Self { chain, server_keys: Blob(server_keys.to_vec()) }
     }

@@ -43,6 +43,16 @@ impl ServerKeys {
     pub fn verify(bytes: &[u8], ca: &CaCertificate) -> Result<Self, SignedError> {
         Signed::decode(bytes)?.open(Label::ServerKeys, ca.public_key())
     }
+
+    /// The same for a statement that a device verified long ago, maybe by an earlier key of the CA.
+    ///
+    /// # Errors
+    /// [`SignedError`] for anything else.
+    pub fn verify_stored(bytes: &[u8], ca: &CaCertificate) -> Result<Self, SignedError> {
+        let stated = Self::verify(bytes, ca);
+        let before = || ca.former().iter().find_map(|former| Self::verify(bytes, former).ok());
+        stated.or_else(|error| before().ok_or(error))
+    }
 }
 
 /// The relay's claim under its key.

@@ -22,6 +22,7 @@ use x509_parser::{
 /// A certificate taken apart; nothing about it is verified.
 #[derive(Debug)]
 pub(crate) struct Unverified<'a> {
+    pub(crate) der: &'a [u8],
     pub(crate) frame: Frame<'a>,
     pub(crate) tbs: TbsCertificate<'a>,
 }
@@ -41,7 +42,7 @@ impl<'a> Unverified<'a> {
         if frame.algorithm != ECDSA_WITH_SHA256 || !same {
             return Err(NotOurs::Algorithm);
         }
-        Ok(Self { frame, tbs })
+        Ok(Self { der, frame, tbs })
     }
 
     /// Checks that `issuer` signed it and is named in it.

@@ -20,6 +20,7 @@ mod rotations;
 mod sealed_keys;
 mod servers;
 mod statements;
+mod successions;
 mod support;
 mod transparency;
 mod watches;
