@@ -290,7 +290,7 @@ impl<S: Store> Relay<S> {
     fn enrolled(&mut self, issued: Issued, now: UnixMillis) -> Enrolled {
         Enrolled {
             certificate: issued.certificate,
-            ca: Blob(self.ca.certificate().to_vec()),
+            ca: Blob(self.ca.shown().concat()),
             server_keys: Blob(self.server_keys.clone()),
             index: issued.index,
             head: Blob(self.transparency.head(now).to_vec()),

@@ -14,6 +14,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
+mod announce;
 mod append;
 mod authority;
 pub mod chain;
@@ -37,6 +38,7 @@ mod transparency;
 mod turn;
 mod usage;
 
+pub use announce::announce;
 pub use authority::{
     EnrollOutcome, EnrollReason, Invited,
     operator::{Reset, Revoking, certificate_record, invitation_record, registered_key},

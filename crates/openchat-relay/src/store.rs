@@ -439,6 +439,8 @@ pub enum Table {
     LastResort,
     /// How far old bodies were dropped; one record.
     Retention,
+    /// Signed heads of the transparency log, by their size.
+    Head,
 }
 
 /// Why a store did not do it.

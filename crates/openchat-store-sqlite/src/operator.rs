@@ -10,7 +10,7 @@ use openchat_relay::{
     StoreError,
     store::{Record, Recorded, Table},
 };
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +54,19 @@ impl SqliteReader {
     /// As SQLite fails.
     pub fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         read::record(&self.0, table, key)
+    }
+
+    /// The record of a table with the last key.
+    ///
+    /// # Errors
+    /// As SQLite fails.
+    pub fn newest(&self, table: Table) -> Result<Option<Record>, StoreError> {
+        const NEWEST: &str =
+            "SELECT key, value FROM records WHERE kind = ?1 ORDER BY key DESC LIMIT 1";
+        let record = self.0.query_row(NEWEST, params![kind(table)], |row| {
+            Ok(Record { rest: row.get(0)?, value: row.get(1)? })
+        });
+        record.optional().map_err(failed)
     }
 
     /// At most `max` entries of the transparency log from `index` on.
@@ -105,6 +118,8 @@ mod tests {
         assert_eq!(keys(None, 2), [[1], [2]]);
         assert_eq!(keys(Some(&[2]), 2), [[3]]);
         assert_eq!(keys(Some(&[3]), 2), [[0_u8; 1]; 0]);
+        assert_eq!(reader.newest(Table::Invitation).unwrap().unwrap().rest, [3]);
+        assert!(reader.newest(Table::Head).unwrap().is_none());
         assert_eq!(reader.record(Table::Invitation, &[2]).unwrap(), Some(vec![2]));
         assert_eq!(reader.record(Table::Member, &[2]).unwrap(), None);
         assert_eq!(reader.recorded(0, 9).unwrap().len(), 1);

@@ -393,6 +393,7 @@ pub(crate) const fn kind(table: Table) -> &'static str {
         Table::GivenPrekey => "given prekey",
         Table::LastResort => "last resort",
         Table::Retention => "retention",
+        Table::Head => "head",
     }
 }
 

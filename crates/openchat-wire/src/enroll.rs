@@ -28,7 +28,8 @@ pub type EnrollAnswer = Result<Enrolled, EnrollRefusal>;
 pub struct Enrolled {
     /// The device's certificate in DER.
     pub certificate: Blob,
-    /// The CA's certificate in DER; the receiver compares it with its pin.
+    /// All that the server shows of its CA, in DER, one certificate behind the other; the receiver
+    /// compares it with its pin (`docs/protocol.md` §9, T11–T13).
     pub ca: Blob,
     /// The server's own keys, stated under the CA's signature (`openchat-pki`).
     pub server_keys: Blob,

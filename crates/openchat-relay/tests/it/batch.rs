@@ -58,11 +58,11 @@ fn a_create_that_fails_at_any_write_leaves_nothing_half_done() {
     let alice = world.person("alice");
     let (member, entry) = world.begin(&alice, open("general"));
     let (log, find) = (member.log(), Request::FindGroup("general".parse().unwrap()));
-    // Transparency entry, name, log entry, the author's place, flush.
-    for write in 0..5 {
+    // Transparency entry, its head, name, log entry, the author's place, flush.
+    for write in 0..6 {
         world.faults.fail_write(write, StoreError::Full);
         let answer = handle(&mut world, &alice, &append(log, &entry));
-        assert_eq!(answer.is_ok(), write == 4);
+        assert_eq!(answer.is_ok(), write == 5);
         assert!(matches!(world.relay.flush(), Err(StoreError::Full)));
         assert_eq!(handle(&mut world, &alice, &find), Err(Refusal::NotFound));
         assert_eq!(world.entries(log).entries, []);
