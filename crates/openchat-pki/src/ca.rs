@@ -3,6 +3,7 @@
 use crate::{
     constraints::Constraints,
     fault::{Fault, MemberError, NotOurs, Validity, valid_at},
+    host::HostName,
     member::MemberCertificate,
     server::ServerCertificate,
     x509::{Common, Extensions, Unverified},
@@ -210,8 +211,15 @@ impl CaCertificate {
         Ok(server)
     }
 
+    /// Whether this CA may certify a server at this host: below a root not everyone.
+    #[must_use]
+    pub fn may_certify(&self, host: &HostName) -> bool {
+        self.constraints.allow_host(host)
+    }
+
     /// The subject's common name, if that is all its subject is made of.
-    pub(crate) fn common_name(&self) -> Option<&str> {
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
         self.common_name.as_deref()
     }
 

@@ -39,6 +39,15 @@ impl Constraints {
         names.iter().all(|name| self.allows(name))
     }
 
+    /// Whether a certificate may name this host.
+    pub(crate) fn allow_host(&self, host: &HostName) -> bool {
+        match host {
+            HostName::Dns(name) => self.allows(&GeneralName::DNSName(name.as_str())),
+            HostName::Ip(IpAddr::V4(v4)) => self.allows(&GeneralName::IPAddress(&v4.octets())),
+            HostName::Ip(IpAddr::V6(v6)) => self.allows(&GeneralName::IPAddress(&v6.octets())),
+        }
+    }
+
     fn allows(&self, name: &GeneralName<'_>) -> bool {
         let mut limits = self.permitted.iter().filter(|subtree| subtree.is_about(name)).peekable();
         let unlimited = limits.peek().is_none();

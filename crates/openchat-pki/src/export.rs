@@ -2,8 +2,8 @@
 //! (`docs/protocol.md` §9, T10).
 
 use crate::{
-    entry::MAX_LOGGED,
-    mirror::{Finding, Mirror, MirrorFault},
+    entry::{Entry, MAX_LOGGED},
+    mirror::{Finding, Irregularity, Mirror, MirrorFault},
     origin::{FileError, Origin, OriginError, from_file, to_file},
     transparency::Head,
 };
@@ -32,8 +32,24 @@ pub struct Audit {
     pub head: Head,
     /// Everybody who has a key, by name.
     pub people: Vec<(Name, Fingerprint)>,
+    /// Entries that revoke a key.
+    pub revocations: usize,
+    /// The pin of the CA's key that the log announced last, if it ever did.
+    pub announced: Option<Digest>,
     /// Entries that break the log's rules, or concern everybody.
     pub findings: Vec<Finding>,
+}
+
+impl Audit {
+    /// Whether the log tells of nothing that an honest CA does not do: its key may change and be
+    /// replaced, and is then the one that the file rests on.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        let usual = |finding: &Finding| {
+            matches!(finding.what, Irregularity::NewAuthority(_) | Irregularity::Unknown { .. })
+        };
+        self.findings.iter().all(usual) && self.announced.is_none_or(|last| last == self.pin)
+    }
 }
 
 /// The file of a log: its opening, to be written before its entries, each as
@@ -73,8 +89,22 @@ pub fn verify(file: &[u8], pin: Option<&Digest>) -> Result<Audit, ExportError> {
     if extended.taken != entries.len() {
         return Err(ExportError::Surplus);
     }
-    let (head, findings) = (extended.head, extended.findings);
-    Ok(Audit { pin: server.pin, head, people: mirror.people().collect(), findings })
+    let revokes = |entry: &&&[u8]| matches!(Entry::decode(entry), Ok(Entry::Revoke { .. }));
+    let announced = mirror.announcements().last();
+    Ok(Audit {
+        pin: server.pin,
+        head: extended.head,
+        people: mirror.people().collect(),
+        revocations: entries.iter().filter(revokes).count(),
+        announced: announced.map(|last| Digest(last.to().fingerprint().0)),
+        findings: extended.findings,
+    })
+}
+
+/// Whether the bytes begin as such a file.
+#[must_use]
+pub fn is_export(file: &[u8]) -> bool {
+    file.starts_with(MAGIC.as_bytes())
 }
 
 /// A length in front of bytes: four bytes, big-endian.

@@ -11,7 +11,7 @@ pub(crate) use command::run;
 pub(crate) use file::File;
 pub(crate) use keep::Keep;
 pub(crate) use limits::Limits;
-pub(crate) use setting::{MetricsAddress, Setting};
+pub(crate) use setting::{MetricsAddress, PassphraseFile, Setting};
 
 use crate::{
     cli::{Global, LogFormat, SettingArgs},
@@ -52,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) log_format: Setting<LogFormat>,
     pub(crate) metrics_listen: Setting<MetricsAddress>,
     pub(crate) metrics_remote: Setting<bool>,
+    pub(crate) passphrase_file: Setting<PassphraseFile>,
     pub(crate) limits: Limits,
     pub(crate) keep: Keep,
 }
@@ -75,6 +76,16 @@ impl Located {
         let path = data.join(FILE);
         let file = if path.exists() { Some((path.clone(), File::read(&path)?)) } else { None };
         Ok(Self { data, file })
+    }
+
+    /// The file with the CA's passphrase, for a command with this flag.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub(crate) fn passphrase_file(&self, flag: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+        let passphrase_file = flag.map(Path::to_owned);
+        let config = self.config(&SettingArgs { passphrase_file, ..SettingArgs::default() })?;
+        Ok(config.passphrase_file.value.0)
     }
 
     /// The settings, with what else was said on the command line.
@@ -114,6 +125,13 @@ impl Config {
                 .one("OPENCHAT_SERVER_METRICS_REMOTE", file.metrics_remote)?
                 .under("--metrics-remote", remote)
                 .or(false),
+            passphrase_file: env
+                .one("OPENCHAT_SERVER_PASSPHRASE_FILE", file.passphrase)?
+                .under(
+                    "--passphrase-file",
+                    flags.passphrase_file.map(|path| PassphraseFile(Some(path))),
+                )
+                .or(PassphraseFile(None)),
             limits: Limits::layered(env, &file.limits)?,
             keep: Keep::layered(env, &file.keep)?,
         };

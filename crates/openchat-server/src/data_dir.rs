@@ -30,6 +30,13 @@ pub(crate) mod file {
     pub(crate) const SERVER_CERTIFICATE: &str = "server.crt";
     pub(crate) const RELAY_KEY: &str = "relay.key";
     pub(crate) const LOG_KEY: &str = "tlog.key";
+    /// The statement of the two keys above, by the CA.
+    pub(crate) const SERVER_KEYS: &str = "server-keys.pem";
+    /// The CA's next key and certificates, from before its change is announced until they are in place.
+    pub(crate) const NEXT_KEY: &str = "next-ca.key";
+    pub(crate) const NEXT_CERTIFICATE: &str = "next-ca.crt";
+    /// A key that the root is asked to certify.
+    pub(crate) const ASKED_KEY: &str = "asked-ca.key";
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const DATABASE: &str = "openchat.db";
     /// What a restore leaves: the manifest of the backup.
@@ -171,6 +178,20 @@ impl DataDir {
         replace(&path, bytes).map_err(|e| refused("write", &path, &e))
     }
 
+    /// Gives a file the name of another, in whose place it is then, on the disk.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let path = self.join(to);
+        let renamed = fs::rename(self.join(from), &path).and_then(|()| sync(&self.path));
+        renamed.map_err(|e| refused("write", &path, &e))
+    }
+
+    /// Removes a file, on the disk.
+    pub(crate) fn remove(&self, file: &str) -> Result<(), Failure> {
+        let path = self.join(file);
+        let removed = fs::remove_file(&path).and_then(|()| sync(&self.path));
+        removed.map_err(|e| refused("remove", &path, &e))
+    }
+
     /// A file that nobody else may read, because it holds a key.
     pub(crate) fn read_secret(&self, file: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let path = self.join(file);
@@ -206,6 +227,10 @@ impl DataDir {
             let message = format!("{} is missing from the server's data", path.display());
             return Failure::config("data", message, "restore it from your backup");
         }
+        if self.has(file::ASKED_KEY) {
+            let message = "the root has not certified this server's authority yet";
+            return Failure::config("not_certified", message, self.command("ca install FILE"));
+        }
         let message = format!("there is no certificate authority in {}", self.path.display());
         Failure::config("no_ca", message, self.command("init-ca"))
     }
@@ -234,7 +259,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    path.parent().map_or(Ok(()), sync)
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 pub(crate) fn read_whole(path: &Path) -> io::Result<Vec<u8>> {

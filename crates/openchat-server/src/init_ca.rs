@@ -8,10 +8,15 @@ use crate::{
     data_dir::{DataDir, file, quoted},
     failure::{Exit, Failure},
     hosts, keys,
-    operator::text::{date, grouped},
+    operator::{
+        authority::below,
+        text::{date, grouped},
+    },
     output::Output,
+    passphrase::Passphrases,
     serve::certificate,
 };
+use openchat_crypto::IdentityKey;
 use openchat_pki::{AuthorityError, CertificateAuthority};
 use openchat_store_sqlite::SqliteStore;
 use serde_json::json;
@@ -21,30 +26,58 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// Above all if there is a CA already: whoever pinned it could never come back.
-pub(crate) fn run(data: &DataDir, args: &InitCaArgs, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) fn run(
+    data: &DataDir,
+    args: &InitCaArgs,
+    passphrases: &Passphrases,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     data.create()?;
     refuse_to_overwrite(data)?;
-    let (now, mut rng) = (clock::now(), clock::rng());
-    let key = keys::generate();
+    let (now, key) = (clock::now(), keys::generate());
     validity::set(data, args.ca_validity, args.leaf_validity)?;
     let profiles = keys::profiles(data)?;
-    let ca = CertificateAuthority::create(&args.org, key.clone(), &profiles, now, &mut rng)
-        .map_err(|error| not_certified(data, &error))?;
+    let passphrase = if passphrases.is_named() {
+        Some(passphrases.read_new(&data.join(file::CA_KEY))?)
+    } else {
+        None
+    };
+    let ca =
+        CertificateAuthority::create(&args.org, key.clone(), &profiles, now, &mut clock::rng())
+            .map_err(|error| not_certified(data, &error))?;
 
     hosts::store(data, &args.host)?;
     keys::store_key(data, file::RELAY_KEY, &keys::generate())?;
     keys::store_key(data, file::LOG_KEY, &keys::generate())?;
+    create_database(data)?;
+    if args.below_root {
+        keys::store_ca_key(data, file::ASKED_KEY, &key, passphrase.as_ref())?;
+        return report_request(data, &key, output);
+    }
     let hosts = hosts::wanted(&args.host, None);
     certificate::issue(&ca, &hosts, now)
         .map_err(|error| not_certified(data, &error))?
         .store(data)?;
-    create_database(data)?;
+    keys::store_statement(data, &ca)?;
     // The CA comes last, so that a directory without one never holds anything worth keeping.
-    keys::store_key(data, file::CA_KEY, &key)?;
+    keys::store_ca_key(data, file::CA_KEY, &key, passphrase.as_ref())?;
     keys::store_certificate(data, file::CA_CERTIFICATE, ca.certificate())?;
 
     let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     report(data, &args.org, &ca, &names, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the root needs to know stands alone on stdout.
+fn report_request(data: &DataDir, key: &IdentityKey, output: Output) -> Result<ExitCode, Failure> {
+    let (pem, hosts) = (below::written(key)?, below::asked_hosts(data)?);
+    let object = json!({"v": 1, "type": "ca_request", "pem": pem, "hosts": hosts});
+    output.data(pem.trim_end(), &object)?;
+    output.note(&format!(
+        "Next, where the root's key is: {}\nThen here: {}",
+        below::certify(&hosts),
+        data.command("ca install FILE")
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -56,6 +89,10 @@ fn refuse_to_overwrite(data: &DataDir) -> Result<(), Failure> {
             path.display()
         );
         return Err(Failure::config("ca_exists", message, data.command("run")));
+    }
+    if data.has(file::ASKED_KEY) {
+        let message = "a root was asked to certify this server's authority already";
+        return Err(Failure::config("ca_exists", message, data.command("ca install FILE")));
     }
     if data.has(file::CA_KEY) || data.has(file::CA_CERTIFICATE) {
         let message = format!("{} has parts of a certificate authority", path.display());

@@ -3,13 +3,15 @@
 use crate::{
     clock,
     data_dir::{DataDir, file},
-    failure::Failure,
+    failure::{Exit, Failure},
+    passphrase::Passphrases,
     pem::{self, Label},
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::{
-    CertificateAuthority, Profiles,
+    CaCertificate, CertificateAuthority, Passphrase, Profiles, SealedKeyError, ServerKeys,
     profile::{BUILTIN_CA, BUILTIN_CLIENT, BUILTIN_SERVER},
+    sealed_key,
 };
 use openchat_relay::Keys;
 use std::fmt;
@@ -38,14 +40,121 @@ fn profile(data: &DataDir, name: &str, builtin: &str) -> Result<String, Failure>
 }
 
 /// Everything the relay signs with.
-pub(crate) fn load(data: &DataDir) -> Result<Keys, Failure> {
-    let certificate = load_certificate(data, file::CA_CERTIFICATE)?;
-    let key = load_key(data, file::CA_KEY)?;
-    let ca = CertificateAuthority::load(key, &certificate, &profiles(data)?)
-        .map_err(|error| damaged(data, file::CA_CERTIFICATE, &error))?;
+pub(crate) fn load(data: &DataDir, passphrase: &Passphrases) -> Result<Keys, Failure> {
+    let ca = load_ca(data, passphrase)?;
     let log = load_key(data, file::LOG_KEY)?;
     let relay = load_key(data, file::RELAY_KEY)?;
     Ok(Keys { ca, log, relay })
+}
+
+/// The CA with its key.
+pub(crate) fn load_ca(
+    data: &DataDir,
+    passphrase: &Passphrases,
+) -> Result<CertificateAuthority, Failure> {
+    let shown = load_shown(data, file::CA_CERTIFICATE)?;
+    let (key, _) = load_ca_key(data, file::CA_KEY, passphrase)?;
+    CertificateAuthority::load_shown(key, shown, &profiles(data)?, clock::now())
+        .map_err(|error| damaged(data, file::CA_CERTIFICATE, &error))
+}
+
+/// All that there is of the CA but its key, which nobody has to open for this.
+pub(crate) fn load_public_ca(data: &DataDir) -> Result<(CaCertificate, Vec<Vec<u8>>), Failure> {
+    let shown = load_shown(data, file::CA_CERTIFICATE)?;
+    let ca = CaCertificate::shown_by_itself(&shown, clock::now());
+    Ok((ca.map_err(|error| damaged(data, file::CA_CERTIFICATE, &error))?, shown))
+}
+
+/// Whether a server could run on what is there, if its CA's key opens.
+pub(crate) fn check(data: &DataDir) -> Result<(), Failure> {
+    load_public_ca(data)?;
+    if is_sealed(data, file::CA_KEY)? {
+        server_keys(data).map(drop)
+    } else {
+        load(data, &Passphrases::none()).map(drop)
+    }
+}
+
+/// What the server signs with beside the CA's key.
+pub(crate) fn server_keys(data: &DataDir) -> Result<ServerKeys, Failure> {
+    let log = load_key(data, file::LOG_KEY)?;
+    let relay = load_key(data, file::RELAY_KEY)?;
+    Ok(ServerKeys::new(*log.public(), *relay.public()))
+}
+
+/// Keeps the CA's statement of them, for those who have not the CA's key.
+pub(crate) fn store_statement(data: &DataDir, ca: &CertificateAuthority) -> Result<(), Failure> {
+    let keys = server_keys(data)?;
+    if data.has(file::SERVER_KEYS)
+        && let Ok(stated) = load_statement(data)
+        && ServerKeys::verify(&stated, ca.ca()).is_ok_and(|stated| stated == keys)
+    {
+        return Ok(());
+    }
+    let statement = pem::encode(Label::ServerKeys, &ca.sign_server_keys(&keys));
+    data.write(file::SERVER_KEYS, statement.as_bytes())
+}
+
+/// The stored statement.
+pub(crate) fn load_statement(data: &DataDir) -> Result<Vec<u8>, Failure> {
+    if !data.has(file::SERVER_KEYS) && data.has(file::CA_CERTIFICATE) {
+        let message =
+            "the CA has not stated the server's keys yet; the server does it when it starts";
+        return Err(Failure::config("no_statement", message, data.command("run")));
+    }
+    let text = data.read(file::SERVER_KEYS)?;
+    let der = pem::decode(Label::ServerKeys, &text);
+    Ok(der.map_err(|e| damaged(data, file::SERVER_KEYS, &e))?.to_vec())
+}
+
+/// Whether a key is under a passphrase.
+pub(crate) fn is_sealed(data: &DataDir, file: &str) -> Result<bool, Failure> {
+    Ok(pem::is(Label::SealedKey, &data.read_secret(file)?))
+}
+
+/// A CA's key, and the passphrase that it was under.
+pub(crate) fn load_ca_key(
+    data: &DataDir,
+    file: &str,
+    passphrases: &Passphrases,
+) -> Result<(IdentityKey, Option<Passphrase>), Failure> {
+    let text = data.read_secret(file)?;
+    if !pem::is(Label::SealedKey, &text) {
+        return Ok((load_key(data, file)?, None));
+    }
+    let sealed = pem::decode(Label::SealedKey, &text).map_err(|e| damaged(data, file, &e))?;
+    let passphrase = passphrases.read(&data.join(file))?;
+    match sealed_key::open(&sealed, &passphrase) {
+        Ok(key) => Ok((key, Some(passphrase))),
+        Err(SealedKeyError::Passphrase) => Err(passphrases.wrong(&data.join(file))),
+        Err(error) => Err(damaged(data, file, &error)),
+    }
+}
+
+/// Stores a CA's key, under a passphrase if there is one.
+pub(crate) fn store_ca_key(
+    data: &DataDir,
+    file: &str,
+    key: &IdentityKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), Failure> {
+    let Some(passphrase) = passphrase else { return store_key(data, file, key) };
+    let sealed = sealed_key::seal(key, passphrase, &mut clock::rng()).map_err(|error| {
+        Failure::new(Exit::Usage, "passphrase", error.to_string(), "choose a longer one")
+    })?;
+    data.write(file, pem::encode(Label::SealedKey, &sealed).as_bytes())
+}
+
+/// Certificates of a CA as a server shows them.
+pub(crate) fn load_shown(data: &DataDir, file: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    let text = data.read(file)?;
+    pem::decode_all(Label::Certificate, &text).map_err(|e| damaged(data, file, &e))
+}
+
+pub(crate) fn store_shown(data: &DataDir, file: &str, shown: &[Vec<u8>]) -> Result<(), Failure> {
+    let text: String =
+        shown.iter().map(|der| pem::encode(Label::Certificate, der).to_string()).collect();
+    data.write(file, text.as_bytes())
 }
 
 /// A new key, not stored yet.
@@ -73,7 +182,7 @@ pub(crate) fn load_certificate(data: &DataDir, file: &str) -> Result<Vec<u8>, Fa
     Ok(der.to_vec())
 }
 
-fn damaged(data: &DataDir, file: &str, error: &impl fmt::Display) -> Failure {
+pub(crate) fn damaged(data: &DataDir, file: &str, error: &impl fmt::Display) -> Failure {
     let message = format!("{} can't be used: {error}", data.join(file).display());
     Failure::config("data", message, "restore it from your backup")
 }

@@ -24,16 +24,18 @@ mod metrics;
 mod notify;
 mod operator;
 mod output;
+mod passphrase;
 mod pem;
 mod sampling;
 mod serve;
 mod trace;
 
-use cli::{Cli, Command};
+use cli::{CaCommand, Cli, Command};
 use config::Located;
 use failure::Failure;
-use operator::{backup, cert, invite, manual, restore, status, user};
+use operator::{authority, backup, cert, invite, log, manual, restore, status, user};
 use output::Output;
+use passphrase::Passphrases;
 use std::process::ExitCode;
 
 /// Runs the program with this process's arguments; what it returns is the exit code.
@@ -55,12 +57,21 @@ fn dispatch(cli: &Cli, output: Output) -> Result<ExitCode, Failure> {
         // These need no place, and so work where nothing is in order.
         Command::Completions(args) => return manual::completions(args, output),
         Command::Man(args) => return manual::man(args, output),
+        Command::Ca(CaCommand::Root(command)) => {
+            return authority::root::run(&cli.global, command, output);
+        }
         _ => {}
     }
     let located = Located::find(&cli.global)?;
     let (data, quiet) = (&located.data, cli.global.quiet);
     match &cli.command {
-        Command::InitCa(args) => init_ca::run(data, args, output),
+        Command::InitCa(args) => {
+            let file = args.passphrase_file.as_deref();
+            let passphrases = Passphrases::of(&located, file, cli.global.no_input)?;
+            init_ca::run(data, args, &passphrases, output)
+        }
+        Command::Ca(command) => authority::run(&located, command, &cli.global, output),
+        Command::Log(command) => log::run(data, command, output),
         Command::Run(args) => serve::run(&located, args, &cli.global),
         Command::Invite(command) => invite::run(data, command, quiet, output),
         Command::User(command) => user::run(data, command, &cli.global, output),

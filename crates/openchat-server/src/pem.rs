@@ -9,6 +9,12 @@ use zeroize::Zeroizing;
 pub(crate) enum Label {
     Certificate,
     PrivateKey,
+    /// A private key under a passphrase (RFC 7468 §11).
+    SealedKey,
+    /// The statement of the server's own keys.
+    ServerKeys,
+    /// A certification request of the CA to its root.
+    Request,
 }
 
 /// The text is not one PEM block of the expected kind.
@@ -21,6 +27,9 @@ impl Label {
         match self {
             Self::Certificate => "CERTIFICATE",
             Self::PrivateKey => "PRIVATE KEY",
+            Self::SealedKey => "ENCRYPTED PRIVATE KEY",
+            Self::ServerKeys => "OPENCHAT SERVER KEYS",
+            Self::Request => "CERTIFICATE REQUEST",
         }
     }
 
@@ -71,6 +80,26 @@ pub(crate) fn decode(label: Label, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Pe
     Base64::decode_vec(&packed).map(Zeroizing::new).map_err(|_| error)
 }
 
+/// Whether the text begins as one of this kind.
+pub(crate) fn is(label: Label, text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(label.begin().as_bytes())
+}
+
+/// All blocks of this kind that follow one another in `text`, at least one.
+///
+/// # Errors
+/// [`PemError`] if there is anything else.
+pub(crate) fn decode_all(label: Label, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    let error = PemError(label);
+    let text = std::str::from_utf8(text).map_err(|_| error)?;
+    let end = label.end();
+    let blocks: Vec<&str> = text.split_inclusive(end.as_str()).collect();
+    let filled = blocks.iter().filter(|block| !block.trim().is_empty());
+    let decoded = filled.map(|block| Ok(decode(label, block.as_bytes())?.to_vec()));
+    let decoded = decoded.collect::<Result<Vec<_>, _>>()?;
+    if decoded.is_empty() { Err(error) } else { Ok(decoded) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +112,20 @@ mod tests {
             assert_eq!(*decode(Label::PrivateKey, text.as_bytes()).unwrap(), der);
             assert!(text.lines().all(|line| line.len() <= 64));
         }
+    }
+
+    #[test]
+    fn several_stand_in_one_file() {
+        let two = format!(
+            "{}{}",
+            *encode(Label::Certificate, b"one"),
+            *encode(Label::Certificate, b"two")
+        );
+        assert_eq!(decode_all(Label::Certificate, two.as_bytes()).unwrap(), [b"one", b"two"]);
+        for bad in [String::new(), format!("{two}x"), two.replace("END", "EMD")] {
+            assert!(decode_all(Label::Certificate, bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(is(Label::Certificate, two.as_bytes()) && !is(Label::SealedKey, two.as_bytes()));
     }
 
     #[test]

@@ -37,8 +37,9 @@ use crate::{
     failure::{Exit, Failure},
     hosts, keys,
     notify::{notify, watchdog},
-    operator::backup::manifest,
+    operator::{backup::manifest, settle},
     output::{Background, Console, Event, interrupt},
+    passphrase::Passphrases,
     trace,
 };
 use address::Addresses;
@@ -51,7 +52,6 @@ use members::Members;
 use openchat_pki::CaCertificate;
 use openchat_relay::{Keys, Relay, StoreError};
 use openchat_store_sqlite::SqliteStore;
-use openchat_wire::UnixMillis;
 use phase::{Phase, PhaseSwitch, PhaseWatch};
 use readers::Readers;
 use relay_thread::{End, Job, Jobs, Public};
@@ -78,9 +78,6 @@ const GOODBYES: Duration = Duration::from_secs(4);
 /// and the service manager would kill the server without a word.
 const DECISIONS: Duration = Duration::from_secs(20);
 
-/// How long before its end the trace reminds of the CA's.
-const CA_WARNING: Duration = Duration::from_hours(365 * 24);
-
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -106,7 +103,9 @@ pub(crate) fn run(located: &Located, args: &RunArgs, global: &Global) -> Result<
     let data = &located.data;
     let config = located.config(&args.settings)?;
     data.check()?;
-    let keys = keys::load(data)?;
+    settle::settle(data)?;
+    let from = config.passphrase_file.value.0.clone();
+    let keys = keys::load(data, &Passphrases::of(located, from.as_deref(), global.no_input)?)?;
     // Before anything is changed: it is what keeps a second server out.
     let store = open_store(data)?;
     let screen = Background::spawn("console", io::stdout(), Console::lost(global.json))
@@ -132,7 +131,7 @@ fn start_runtime() -> Result<Runtime, Failure> {
     built.map_err(|error| Failure::system("can't start", &error, "ulimit -a"))
 }
 
-fn open_store(data: &DataDir) -> Result<SqliteStore, Failure> {
+pub(crate) fn open_store(data: &DataDir) -> Result<SqliteStore, Failure> {
     SqliteStore::open(&data.join(file::DATABASE)).map_err(|error| unusable(data, &error))
 }
 
@@ -178,7 +177,8 @@ impl Start<'_> {
         let configured = [config.hosts.value.clone(), hosts::load(data)?].concat();
         let address = hosts::advertised(listener.address(), &configured);
         let (admin_listener, socket) = admin::open(data)?;
-        let ca = keys.ca.ca().clone();
+        keys::store_statement(data, &keys.ca)?;
+        let (ca, chain) = (keys.ca.ca().clone(), keys.ca.shown().to_vec());
         let ip = listener.address().ip();
         let renewal = Renewal::new(data, &keys.ca, configured, ip, &self.console);
         let identity = renewal.at_start(&keys.ca)?;
@@ -192,7 +192,7 @@ impl Start<'_> {
         let (jobs, end) = start_relay(data, keys, store, public)?;
         let (keep, wanted) = watch::channel(config.keep.clone());
         tokio::spawn(retention::keep(jobs.clone(), wanted));
-        let (tls, shown) = start_tls(&ca, &identity, Arc::clone(&members))?;
+        let (tls, shown) = start_tls(&ca, &chain, &identity, Arc::clone(&members))?;
         let (phase, watch) = phase::new();
         let server = Arc::new(Server {
             tls,
@@ -218,7 +218,6 @@ impl Start<'_> {
         tokio::spawn(stay_watched(jobs.clone()));
         let (alive, connected) = mpsc::channel(1);
         tokio::spawn(listener.serve(Arc::clone(&server), alive));
-        warn_of_end(ca.not_after());
         let reloader = self.reloader(server, looks);
         let data = data.clone();
         Ok(Running { data, jobs, end, phase, connected, signals, reloader, _socket: socket })
@@ -362,13 +361,14 @@ fn start_relay(
 
 fn start_tls(
     ca: &CaCertificate,
+    chain: &[Vec<u8>],
     identity: &ServerIdentity,
     members: Arc<Members>,
 ) -> Result<(Tls, Arc<Shown>), Failure> {
     let no_tls = |error: rustls::Error| {
         Failure::config("tls", format!("TLS can't be set up: {error}"), "restore your backup")
     };
-    let shown = Arc::new(Shown::new(identity, ca.der()).map_err(no_tls)?);
+    let shown = Arc::new(Shown::new(identity, chain).map_err(no_tls)?);
     let provider = Arc::new(aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let trust = Arc::new(Trust { ca: ca.clone(), members, algorithms });
@@ -382,13 +382,6 @@ fn raise_file_limit() {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, ?limit, "the limit of open files stays");
-    }
-}
-
-/// Nobody renews a CA by itself, so its end has to be known long before.
-fn warn_of_end(not_after: UnixMillis) {
-    if not_after <= clock::now().after(CA_WARNING) {
-        tracing::warn!(seconds = not_after.seconds(), "the CA's certificate ends within a year");
     }
 }
 

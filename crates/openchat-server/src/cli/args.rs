@@ -45,7 +45,8 @@ pub(crate) struct Global {
     /// Colours on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// Never ask anything; without a terminal nothing is asked either
+    /// Never ask anything: the CA's passphrase has to come from elsewhere. Without a terminal nothing
+    /// is asked either
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
 }
@@ -77,6 +78,12 @@ pub(crate) enum Command {
     /// See which certificates were issued
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Look at the certificate authority, and change its key
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Check and export the transparency log, also while the server runs
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Tell how the running server does
     Status,
     /// Check the running server; exit code 1 if something is wrong with it
@@ -112,6 +119,13 @@ pub(crate) struct InitCaArgs {
     /// How long members' and the server's certificates are valid, as 90d [default: 90 days]
     #[arg(long, value_name = "TIME")]
     pub(crate) leaf_validity: Option<Days>,
+    /// Put the CA's key under the passphrase in the first line of this file; `-` for stdin, or to
+    /// be asked on a terminal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Take the CA's certificates from a root that is kept elsewhere: makes a request for it
+    #[arg(long, conflicts_with = "ca_validity")]
+    pub(crate) below_root: bool,
 }
 
 /// A number of whole days, as `90d`, `10y` or `90`.
@@ -162,6 +176,9 @@ pub(crate) struct SettingArgs {
     /// Let other machines read the figures: they are neither encrypted nor protected
     #[arg(long)]
     pub(crate) metrics_remote: bool,
+    /// File with the passphrase of the CA's key in its first line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 /// Form of the trace.
@@ -308,6 +325,127 @@ pub(crate) struct WhichCert {
     /// The one that the server shows to clients
     #[arg(long)]
     pub(crate) server: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Tell how the authority stands: its pins, its end, how its key is kept
+    Status,
+    /// Give the authority another key, which devices follow by themselves.
+    ///
+    /// The old key certifies the new one and the transparency log says so; certificates of members
+    /// count until they end. The server must not run meanwhile.
+    Rotate(CaRotateArgs),
+    /// Add, change or remove the passphrase of the authority's key
+    Passphrase(CaPassphraseArgs),
+    /// Print a request for the root, which certifies this server's authority
+    Request(CaRequestArgs),
+    /// Take the certificates that the root has made for that request
+    Install(CaInstallArgs),
+    /// Keep a root away from the server; on the machine that has its key
+    #[command(subcommand)]
+    Root(CaRootCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaRotateArgs {
+    /// The old key is lost or stolen: nothing is believed that it signs, nobody follows unasked, and
+    /// everybody has to enroll again with the key they have
+    #[arg(long)]
+    pub(crate) emergency: bool,
+    /// File with the passphrase of the authority's key in its first line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaPassphraseArgs {
+    /// File with the passphrase that the key has now, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// File with the one that it is to have; without it the terminal is asked
+    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+    /// Keep the key without a passphrase from now on
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaRequestArgs {
+    /// For a new key, because the old one may be known to others
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// File with the passphrase of the authority's key in its first line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaInstallArgs {
+    /// File that `ca root certify` made
+    #[arg(value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// File with the passphrase of the authority's key in its first line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaRootCommand {
+    /// Make a root in a new directory
+    Create(CaRootCreateArgs),
+    /// Certify a server's authority: prints the certificates for `ca install`
+    Certify(CaRootCertifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaRootCreateArgs {
+    /// Directory to make
+    #[arg(value_name = "DIR")]
+    pub(crate) at: PathBuf,
+    /// Name of the organisation, shown in the certificates
+    #[arg(long, default_value = "openchat", value_name = "NAME")]
+    pub(crate) org: String,
+    /// Put the root's key under the passphrase in the first line of this file; `-` for stdin, or to
+    /// be asked on a terminal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaRootCertifyArgs {
+    /// Directory that `ca root create` made
+    #[arg(value_name = "DIR")]
+    pub(crate) at: PathBuf,
+    /// File that `ca request` printed
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: PathBuf,
+    /// Name or address of the server. Of addresses the authority may certify these alone; names it
+    /// may certify all but those excluded. May be given more than once
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Vec<HostName>,
+    /// Domain whose names the authority may not certify. May be given more than once
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) exclude: Vec<HostName>,
+    /// File with the passphrase of the root's key in its first line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Check the stored log, from its first entry on, against the heads that were signed
+    Verify,
+    /// Write the whole log as a file that `openchat log verify` checks with nothing else
+    Export(LogExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogExportArgs {
+    /// File to make, or `-` for stdout
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,6 +56,11 @@ impl Config {
                 &self.metrics_listen,
             ),
             entry("metrics_remote", self.metrics_remote.value.to_string(), &self.metrics_remote),
+            entry(
+                "passphrase_file",
+                format!("{:?}", self.passphrase_file.value.to_string()),
+                &self.passphrase_file,
+            ),
         ];
         entries.extend(self.limits.entries());
         entries.extend(self.keep.entries());

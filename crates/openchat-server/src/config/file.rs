@@ -3,7 +3,7 @@
 use crate::{
     cli::LogFormat,
     config::{
-        MetricsAddress,
+        MetricsAddress, PassphraseFile,
         keep::{Quota, Retention},
     },
     data_dir,
@@ -35,6 +35,8 @@ pub(crate) struct File {
     pub(crate) metrics_listen: Option<MetricsAddress>,
     #[serde(default)]
     pub(crate) metrics_remote: Option<bool>,
+    #[serde(default, rename = "passphrase_file", deserialize_with = "text")]
+    pub(crate) passphrase: Option<PassphraseFile>,
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]

@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use clap::ValueEnum;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr};
+use std::{
+    collections::BTreeMap, convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr,
+};
 
 /// A value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,24 @@ impl fmt::Display for MetricsAddress {
             Some(address) => address.fmt(f),
             None => f.write_str("off"),
         }
+    }
+}
+
+/// Where the CA's passphrase is, or nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PassphraseFile(pub(crate) Option<PathBuf>);
+
+impl FromStr for PassphraseFile {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from)))
+    }
+}
+
+impl fmt::Display for PassphraseFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |path| path.display().fmt(f))
     }
 }
 

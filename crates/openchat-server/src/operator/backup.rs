@@ -36,7 +36,7 @@ const PROFILES: &str = "pki";
 pub(crate) fn run(data: &DataDir, args: &BackupArgs, output: Output) -> Result<ExitCode, Failure> {
     data.check()?;
     // Nothing is worth copying that no server could run on.
-    drop(keys::load(data)?);
+    keys::check(data)?;
     let names = names(data)?;
     let copy = DataDir::at(&args.to)?;
     refuse_inside(data, &copy)?;
@@ -58,7 +58,7 @@ fn fill(data: &DataDir, copy: &DataDir, names: &[String]) -> Result<(Manifest, C
     copy.write(MANIFEST, manifest.to_json().as_bytes())?;
     // Read from the disk again, as a restore would.
     Manifest::read(copy)?.check(copy)?;
-    drop(keys::load(copy)?);
+    keys::check(copy)?;
     Ok((manifest, checked))
 }
 

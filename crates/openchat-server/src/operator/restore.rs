@@ -35,7 +35,7 @@ pub(crate) fn run(data: &DataDir, args: &RestoreArgs, output: Output) -> Result<
     data.check_empty("a restore never overwrites")?;
     let restored = put(data, &copy, &manifest).and_then(|()| {
         check_store(data)?;
-        keys::load(data).map(drop)?;
+        keys::check(data)?;
         data.write(file::RESTORED, manifest.to_json().as_bytes())
     });
     if let Err(failure) = restored {

@@ -32,9 +32,16 @@ pub(crate) fn issue(
     now: UnixMillis,
 ) -> Result<ServerIdentity, AuthorityError> {
     let key = keys::generate();
-    let der = ca.issue_server(key.public(), hosts, now, &mut clock::rng())?;
+    let hosts: Vec<HostName> = allowed(ca.ca(), hosts.to_vec());
+    let der = ca.issue_server(key.public(), &hosts, now, &mut clock::rng())?;
     let read = ca.ca().verify_server(&der)?;
     Ok(ServerIdentity { key, der, read })
+}
+
+/// The hosts that the CA may certify: below a root not every address that this machine has today.
+pub(crate) fn allowed(ca: &CaCertificate, mut hosts: Vec<HostName>) -> Vec<HostName> {
+    hosts.retain(|host| ca.may_certify(host));
+    hosts
 }
 
 impl ServerIdentity {

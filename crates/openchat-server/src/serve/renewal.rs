@@ -27,12 +27,27 @@ use tokio::{
 /// Between two looks. Addresses change more often than certificates end.
 const EVERY: Duration = Duration::from_hours(1);
 
+/// What may be left of the CA's certificate when its end is told, each time once.
+const ENDS: [Duration; 5] = [
+    Duration::from_millis(365 * DAY),
+    Duration::from_millis(90 * DAY),
+    Duration::from_millis(30 * DAY),
+    Duration::from_millis(14 * DAY),
+    Duration::from_millis(3 * DAY),
+];
+
+const DAY: u64 = 24 * 3_600_000;
+
 /// What the certificate has to be.
 #[derive(Debug)]
 pub(crate) struct Renewal {
     data: DataDir,
     ca: CaCertificate,
+    /// What goes along with the certificate.
+    shown: Vec<Vec<u8>>,
     profile: Profile,
+    /// The end of the CA was told when so much was left.
+    told: Option<Duration>,
     configured: Vec<HostName>,
     listen: IpAddr,
     reminders: Reminders,
@@ -59,6 +74,8 @@ impl Renewal {
         Self {
             data: data.clone(),
             ca: ca.ca().clone(),
+            shown: ca.shown().to_vec(),
+            told: None,
             profile: ca.profiles().server().clone(),
             configured,
             listen,
@@ -109,11 +126,13 @@ impl Renewal {
         jobs: Jobs,
         mut looks: mpsc::Receiver<Look>,
     ) {
+        self.warn_of_end();
         loop {
             let look = tokio::select! {
                 () = sleep(EVERY) => None,
                 look = looks.recv() => look,
             };
+            self.warn_of_end();
             match look {
                 None => self.renew_if_due(&mut current, &shown, &jobs).await,
                 Some(Look { configured, reply }) => {
@@ -122,6 +141,19 @@ impl Renewal {
                     // Whoever asked may have lost patience.
                     let _ = reply.send(done);
                 }
+            }
+        }
+    }
+
+    /// Nobody renews a CA by itself, so its end is told long before, and again when it comes near.
+    fn warn_of_end(&mut self) {
+        let left = self.ca.not_after().0.saturating_sub(clock::now().0);
+        let near = ENDS.iter().rev().find(|near| Duration::from_millis(left) <= **near);
+        if near.copied() != self.told {
+            self.told = near.copied();
+            if near.is_some() {
+                let days = left / DAY;
+                tracing::warn!(days, "the CA's certificate ends; see: openchat-server ca status");
             }
         }
     }
@@ -160,7 +192,7 @@ impl Renewal {
             return Ok(format!("renewed: {reason}"));
         }
         if another {
-            shown.replace(&stored, self.ca.der()).map_err(|error| error.to_string())?;
+            shown.replace(&stored, &self.shown).map_err(|error| error.to_string())?;
             *current = stored;
         }
         Ok(if another { "taken from the data directory" } else { "unchanged" }.to_owned())
@@ -173,12 +205,12 @@ impl Renewal {
         let data = self.data.clone();
         let stored = spawn_blocking(move || new.store(&data).map(|()| new)).await;
         let new = stored.map_err(|error| error.to_string())?.map_err(|failure| failure.message)?;
-        shown.replace(&new, self.ca.der()).map_err(|error| error.to_string())?;
+        shown.replace(&new, &self.shown).map_err(|error| error.to_string())?;
         Ok(new)
     }
 
     fn wanted(&self) -> Vec<HostName> {
-        hosts::wanted(&self.configured, Some(self.listen))
+        certificate::allowed(&self.ca, hosts::wanted(&self.configured, Some(self.listen)))
     }
 
     fn due(&self, current: &ServerIdentity) -> Option<Due> {

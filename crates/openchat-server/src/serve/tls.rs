@@ -160,7 +160,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    pub(crate) fn new(identity: &ServerIdentity, ca: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn new(identity: &ServerIdentity, ca: &[Vec<u8>]) -> Result<Self, Error> {
         Ok(Self { key: RwLock::new(Arc::new(certified(identity, ca)?)) })
     }
 
@@ -171,21 +171,22 @@ impl Shown {
     }
 
     /// Shows this one from now on; connections that stand are not touched.
-    pub(crate) fn replace(&self, identity: &ServerIdentity, ca: &[u8]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, identity: &ServerIdentity, ca: &[Vec<u8>]) -> Result<(), Error> {
         let new = Arc::new(certified(identity, ca)?);
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 }
 
-/// The CA's certificate goes along: a newcomer has only its pin.
-fn certified(identity: &ServerIdentity, ca: &[u8]) -> Result<CertifiedKey, Error> {
+/// The CA's certificates go along: a newcomer has only its pin, and who was away an earlier one.
+fn certified(identity: &ServerIdentity, ca: &[Vec<u8>]) -> Result<CertifiedKey, Error> {
     let der = PrivatePkcs8KeyDer::from(identity.key().to_pkcs8().to_vec());
     let mut der = PrivateKeyDer::Pkcs8(der);
     let key = aws_lc_rs::sign::any_ecdsa_type(&der);
     der.zeroize();
-    let chain = [identity.der(), ca].map(|der| CertificateDer::from(der.to_vec()));
-    Ok(CertifiedKey::new(chain.to_vec(), key?))
+    let chain = std::iter::once(identity.der()).chain(ca.iter().map(Vec::as_slice));
+    let chain = chain.map(|der| CertificateDer::from(der.to_vec())).collect();
+    Ok(CertifiedKey::new(chain, key?))
 }
 
 impl ResolvesServerCert for Shown {
