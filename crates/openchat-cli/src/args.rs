@@ -6,13 +6,13 @@ pub(crate) use group::{GroupArgs, GroupCommand, InviteWord, JoinWord, RoleWord};
 
 use crate::fault::{Exit, Fault};
 use crate::out::Out;
-use crate::{target, verify};
+use crate::{audit, target, verify};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use openchat_client::{
     ProfileName,
     engine::{SafetyNumber, Target},
 };
-use openchat_wire::Name;
+use openchat_wire::{Digest, Name};
 use std::{fmt, path::PathBuf};
 
 const EXIT_CODES: &str = "\
@@ -89,6 +89,11 @@ pub(crate) enum Command {
     },
     /// Have the certificate renewed now; it renews itself at two thirds of its life
     Renew,
+    /// Check a server's transparency log, or evidence against it, in a file
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
     /// Say how things stand: certificate, server, conversations
     Status,
     /// Say who this profile is
@@ -223,11 +228,47 @@ pub(crate) struct VerifyArgs {
 pub(crate) enum TrustCommand {
     /// Everybody whom this device has met, with the word for their key
     List,
-    /// Accept the key that somebody has now, without comparing
+    /// Accept the key that somebody has now, without comparing; or with --ca the CA's new one
+    #[command(after_help = "\
+When the server's CA was replaced without a word of the one before (it was lost, or stolen), nothing
+follows by itself. Get the new pin from the operator in person or on a call, and an invitation for your
+name. Your key stays, and so do your conversations.
+
+Examples:
+  openchat trust accept bob
+  openchat trust accept --ca SHA256:7c1e90ab… --invite 'openchat://192.168.1.20:7443/#v1.…'")]
     Accept {
         /// Whose
-        #[arg(value_name = "WHO", value_parser = target::person)]
-        who: Name,
+        #[arg(value_name = "WHO", value_parser = target::person, required_unless_present = "ca")]
+        who: Option<Name>,
+        /// The pin of the server's new CA, as the operator told it
+        #[arg(long, value_name = "PIN", value_parser = audit::pin, conflicts_with = "who")]
+        ca: Option<Digest>,
+        /// The invitation, or '-' to read it from stdin; without it the server on this machine is asked
+        #[arg(long, value_name = "INVITATION", requires = "ca")]
+        invite: Option<Pasted>,
+    },
+}
+
+/// `openchat log`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Needs no profile and no server. The operator makes a log's file with `openchat-server log export`;
+evidence is made by a device that was shown two histories. Exit code 5 if the file does not prove what
+it says, or tells of what an honest CA does not do.
+
+Examples:
+  openchat log verify acme.log
+  openchat log verify acme.log --pin SHA256:7c1e90ab…")]
+pub(crate) enum LogCommand {
+    /// Verify a file and say what it proves
+    Verify {
+        /// A log or evidence; which of them is seen from what is in it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The CA's pin, as `openchat whoami` shows it: the file must be of that CA
+        #[arg(long, value_name = "PIN", value_parser = audit::pin)]
+        pin: Option<Digest>,
     },
 }
 

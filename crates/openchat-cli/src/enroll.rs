@@ -1,7 +1,7 @@
 //! `openchat enroll`
 
 use crate::{
-    args::EnrollArgs,
+    args::{EnrollArgs, Pasted},
     context::{Context, runtime},
     fault::{Exit, Fault},
     json,
@@ -13,7 +13,7 @@ use openchat_client::{
     admin::AdminError,
     enroll::{self, EnrollError, Enrollment},
 };
-use openchat_wire::{Name, UnixMillis, invitation::Invitation};
+use openchat_wire::{Digest, Name, UnixMillis, invitation::Invitation};
 use std::io::{self, Read};
 
 /// Longest invitation read from stdin: several times a real one.
@@ -44,6 +44,32 @@ pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
         Err(fault) => not_reachable(context, &format!(": {}", fault.message)),
     }
     context.out.note(&format!("Next: {}", context.hints.command("join")));
+    Ok(Exit::Ok)
+}
+
+/// `openchat trust accept --ca`: enrolls again, under the CA that its person says is the right one.
+pub(crate) fn accept(
+    context: &Context,
+    pin: &Digest,
+    invite: Option<Pasted>,
+) -> Result<Exit, Fault> {
+    let given = invite.map(|pasted| read_invitation(&pasted.0)).transpose()?;
+    let (looked, identity) = context.look()?;
+    drop(looked);
+    let name = identity.name;
+    let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
+    let mut vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
+    let enrolled = runtime()?.block_on(async {
+        let invitation = match given {
+            Some(invitation) => invitation,
+            None => local_invitation(context, &name).await?,
+        };
+        enroll::accept(&mut vault, pin, &invitation).await.map_err(fault)
+    })?;
+    drop(vault);
+    let reachable = once::become_reachable(context);
+    report(context, &name, &enrolled, matches!(reachable, Ok(Outcome::Done(_))))?;
+    context.out.note(&format!("This device trusts the CA SHA256:{pin} from now on."));
     Ok(Exit::Ok)
 }
 

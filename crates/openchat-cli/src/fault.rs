@@ -166,9 +166,11 @@ impl Hints {
             DialError::AnotherCa { .. } => (
                 Exit::Trust,
                 "another-ca",
-                "ask the operator, in person, whether the CA was replaced; if so: \
-                 openchat -P NEW enroll --name NAME --invite INVITATION"
-                    .to_owned(),
+                format!(
+                    "ask the operator, in person or on a call, whether the CA was replaced, for its \
+                     pin and an invitation; if so: {}",
+                    self.command("trust accept --ca PIN --invite INVITATION")
+                ),
             ),
             DialError::ServerCertificate(_) => (
                 Exit::Trust,
@@ -239,7 +241,19 @@ impl Hints {
             EnrollError::OtherServer(_) => (
                 Exit::Trust,
                 "other-server",
-                "openchat -P NEW enroll --name NAME --invite INVITATION".to_owned(),
+                format!(
+                    "openchat -P NEW enroll --name NAME --invite INVITATION; or, if the operator says \
+                     that the CA of your server was replaced: {}",
+                    self.command("trust accept --ca PIN --invite INVITATION")
+                ),
+            ),
+            EnrollError::NotEnrolled => return self.not_enrolled(),
+            EnrollError::Device(error) => return self.device(error),
+            EnrollError::OtherPin { .. } => (
+                Exit::Trust,
+                "other-pin",
+                "ask the operator for the pin and the invitation again; nothing was changed"
+                    .to_owned(),
             ),
             EnrollError::Refused(refusal) => return self.refused(*refusal, error, asked),
             EnrollError::Untrusted(_) => {

@@ -3,6 +3,7 @@
 use crate::{
     args::{TrustCommand, VerifyArgs},
     context::Context,
+    enroll,
     fault::{Exit, Fault},
     json,
     once::{self, Outcome},
@@ -37,7 +38,11 @@ pub(crate) fn verify(context: &Context, args: VerifyArgs) -> Result<Exit, Fault>
 pub(crate) fn run(context: &Context, command: TrustCommand) -> Result<Exit, Fault> {
     match command {
         TrustCommand::List => list(context),
-        TrustCommand::Accept { who } => decide(context, &who, Grounds::Accepted),
+        TrustCommand::Accept { ca: Some(pin), invite, .. } => enroll::accept(context, &pin, invite),
+        TrustCommand::Accept { who: Some(who), .. } => decide(context, &who, Grounds::Accepted),
+        TrustCommand::Accept { .. } => {
+            Err(Fault::usage("whose key?", context.hints.command("trust accept WHO")))
+        }
     }
 }
 

@@ -42,8 +42,23 @@ pub enum DeviceError {
 /// # Errors
 /// [`DeviceError`]
 pub fn certificate(identity: &Identity) -> Result<MemberCertificate, DeviceError> {
-    let ca = CaCertificate::pinned(&identity.ca, &identity.ca_pin)?;
-    Ok(ca.verify_member(&identity.certificate)?)
+    Ok(ca(identity)?.verify_member(&identity.certificate)?)
+}
+
+/// The CA that this device trusts.
+///
+/// # Errors
+/// [`DeviceError::Ca`]
+pub fn ca(identity: &Identity) -> Result<CaCertificate, DeviceError> {
+    Ok(CaCertificate::stored(&identity.ca, &identity.ca_pin)?)
+}
+
+/// The keys that the server signs with. They were learned at the first enrollment and stay.
+///
+/// # Errors
+/// [`DeviceError`]
+pub fn server_keys(identity: &Identity) -> Result<ServerKeys, DeviceError> {
+    Ok(ServerKeys::verify_stored(&identity.server_keys, &ca(identity)?)?)
 }
 
 /// The way to the messenger.
@@ -54,19 +69,18 @@ pub(crate) fn dialer(identity: &Identity) -> Result<Dialer, DeviceError> {
     };
     Ok(Dialer {
         address: identity.server.parse()?,
-        pin: identity.ca_pin,
         tls: tls::config(ALPN, identity.ca_pin, Some(shown))?,
     })
 }
 
 /// What the engine needs to know of the device.
 pub(crate) fn device(identity: &Identity) -> Result<Device, DeviceError> {
-    let ca = CaCertificate::pinned(&identity.ca, &identity.ca_pin)?;
+    let ca = ca(identity)?;
     Ok(Device {
         name: identity.name.clone(),
         key: IdentityKey::from_pkcs8(&identity.key)?,
         certificate: identity.certificate.clone(),
-        server_keys: ServerKeys::verify(&identity.server_keys, &ca)?,
+        server_keys: server_keys(identity)?,
         origin: Origin::new(&ca, &identity.server_keys),
     })
 }

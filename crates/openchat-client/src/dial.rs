@@ -1,10 +1,10 @@
 //! From an address to a TLS stream whose other end is the server of the pinned CA, and what goes
 //! wrong on the way, told apart by what the person has to do.
 
-use crate::tls::AnotherCa;
+use crate::tls::{AnotherCa, ShownCa, Tls};
 use openchat_wire::{Digest, limits::HANDSHAKE_TIMEOUT, relay::Goodbye};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig,
+    AlertDescription, CertificateError,
     pki_types::{InvalidDnsNameError, ServerName},
 };
 use std::{fmt, io, str::FromStr, sync::Arc};
@@ -116,8 +116,13 @@ impl fmt::Display for Address {
 #[derive(Clone)]
 pub(crate) struct Dialer {
     pub(crate) address: Address,
-    pub(crate) pin: Digest,
-    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) tls: Tls,
+}
+
+/// A verified connection, and the CA of the server at its other end.
+pub(crate) struct Dialled {
+    pub(crate) stream: ServerStream,
+    pub(crate) shown: ShownCa,
 }
 
 impl Dialer {
@@ -128,28 +133,28 @@ impl Dialer {
     ///
     /// # Errors
     /// [`DialError`], after at most [`HANDSHAKE_TIMEOUT`].
-    pub(crate) async fn dial(&self) -> Result<ServerStream, DialError> {
+    pub(crate) async fn dial(&self) -> Result<Dialled, DialError> {
         let seconds = HANDSHAKE_TIMEOUT.as_secs();
         timeout(HANDSHAKE_TIMEOUT, self.handshake()).await.unwrap_or_else(|_| {
             Err(DialError::Unreachable(format!("no answer within {seconds} s")))
         })
     }
 
-    async fn handshake(&self) -> Result<ServerStream, DialError> {
+    async fn handshake(&self) -> Result<Dialled, DialError> {
         let target = (self.address.host.as_str(), self.address.port);
         let tcp = TcpStream::connect(target).await.map_err(DialError::unreachable)?;
         tcp.set_nodelay(true).map_err(DialError::unreachable)?;
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let connector = TlsConnector::from(Arc::clone(&self.tls.config));
         let stream = connector
             .connect(self.address.name.clone(), tcp)
             .await
             .map_err(|error| self.read_error(&error))?;
         let agreed = stream.get_ref().1.alpn_protocol();
-        if agreed == self.tls.alpn_protocols.first().map(Vec::as_slice) {
-            Ok(stream)
-        } else {
-            Err(DialError::NotOpenchat)
+        if agreed != self.tls.config.alpn_protocols.first().map(Vec::as_slice) {
+            return Err(DialError::NotOpenchat);
         }
+        let shown = self.tls.trusted.settle().ok_or(DialError::NotOpenchat)?;
+        Ok(Dialled { stream, shown })
     }
 
     /// What an error of the stream means.
@@ -170,7 +175,7 @@ impl Dialer {
         if let CertificateError::Other(other) = fault
             && let Some(another) = other.0.downcast_ref::<AnotherCa>()
         {
-            return DialError::AnotherCa { expected: self.pin, found: another.found };
+            return DialError::AnotherCa { expected: self.tls.trusted.pin(), found: another.found };
         }
         DialError::ServerCertificate(match fault {
             CertificateError::Expired

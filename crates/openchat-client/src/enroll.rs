@@ -3,25 +3,28 @@
 
 use crate::{
     ask::{AskError, ask},
-    dial::{Address, AddressError, DialError, Dialer},
+    authority,
+    device::{self, DeviceError},
+    dial::{Address, AddressError, DialError, Dialer, Dialled},
     outside::{now, os_random},
     tls,
     vault::{Identity, Vault, VaultError},
 };
 use openchat_crypto::IdentityKey;
 use openchat_pki::{
-    CaCertificate, CaError, CsrError, HeadError, IssuedError, MemberCertificate, ServerKeys,
-    SignedError, UnverifiedHead, certification_request, check_issued,
+    CaCertificate, CaError, CsrError, HeadError, IssuedError, MAX_SHOWN, MemberCertificate,
+    ServerKeys, SignedError, UnverifiedHead, certification_request, check_issued,
 };
 use openchat_wire::{
-    Name, UnixMillis,
+    Digest, Name, UnixMillis,
     enroll::{ALPN, EnrollAnswer, EnrollRefusal, EnrollRequest, Enrolled},
     invitation::Invitation,
     limits::{MAX_CERTIFICATE, MAX_ENROLL_FRAME},
 };
 
-/// Bytes of the CA's answer: two certificates, and statements that are far smaller than a request.
-const MAX_ANSWER: usize = 2 * MAX_CERTIFICATE + MAX_ENROLL_FRAME;
+/// Bytes of the CA's answer: a certificate and those of the CA, and statements that are far smaller than
+/// a request.
+const MAX_ANSWER: usize = (1 + MAX_SHOWN) * MAX_CERTIFICATE + MAX_ENROLL_FRAME;
 
 /// What came of it.
 #[derive(Debug)]
@@ -65,6 +68,20 @@ pub enum EnrollError {
     /// What the server gave is not what it should have given. Nothing of it was stored.
     #[error("the server's answer can't be trusted: {0}")]
     Untrusted(#[from] AnswerFault),
+    /// Nobody is enrolled whose CA could change.
+    #[error("this profile is not enrolled")]
+    NotEnrolled,
+    /// What this device has stored can't be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The invitation is of another CA than its person has accepted.
+    #[error("the invitation is of the CA SHA256:{invited}, and not of SHA256:{given}")]
+    OtherPin {
+        /// The pin that the person gave.
+        given: Digest,
+        /// The pin in the invitation.
+        invited: Digest,
+    },
     /// This device could not make its request.
     #[error("the certification request could not be made: {0}")]
     Request(#[from] CsrError),
@@ -82,6 +99,9 @@ pub enum AnswerFault {
     /// Its statement of its own keys.
     #[error("the server's keys: {0}")]
     ServerKeys(#[from] SignedError),
+    /// Its keys are not those that this device knows: another server, or another log than its own.
+    #[error("the server signs with other keys than those that this device knows")]
+    OtherKeys,
     /// Its transparency head.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -101,25 +121,74 @@ pub async fn enroll(
 ) -> Result<Enrollment, EnrollError> {
     let earlier = vault.identity()?;
     check_same(earlier.as_ref(), name)?;
-    if let Some(earlier) = earlier
-        && earlier.ca_pin != invitation.ca_pin
-    {
-        return Err(EnrollError::OtherServer(earlier.server));
+    enroll_under(vault, name, invitation, earlier, false).await
+}
+
+/// Accepts that the server's CA has another key, which nothing leads to from the one that this device
+/// trusts, because its person has the new pin by a way that did not lead through the server; and
+/// enrolls under it with the key that this device has.
+///
+/// # Errors
+/// [`EnrollError`]. Everything is as it was then.
+pub async fn accept(
+    vault: &mut Vault,
+    pin: &Digest,
+    invitation: &Invitation,
+) -> Result<Enrollment, EnrollError> {
+    let earlier = vault.identity()?.ok_or(EnrollError::NotEnrolled)?;
+    if invitation.ca_pin != *pin {
+        return Err(EnrollError::OtherPin { given: *pin, invited: invitation.ca_pin });
     }
+    let name = earlier.name.clone();
+    enroll_under(vault, &name, invitation, Some(earlier), true).await
+}
+
+async fn enroll_under(
+    vault: &mut Vault,
+    name: &Name,
+    invitation: &Invitation,
+    earlier: Option<Identity>,
+    accepted: bool,
+) -> Result<Enrollment, EnrollError> {
+    let known = earlier.as_ref().map(known).transpose()?;
     let saved = vault.key_for(name, || IdentityKey::generate(&mut os_random()))?;
-    let answer = request(name, &saved.key, invitation).await?;
+    let before = known.as_ref().filter(|_| !accepted);
+    let answer = request(name, &saved.key, invitation, before).await?;
     let at = now();
-    let certificate = check(&answer, name, &saved.key, invitation, at)?;
+    let checked = check(&answer, name, &saved.key, invitation, at)?;
+    if known.as_ref().is_some_and(|known| known.keys != checked.keys) {
+        return Err(AnswerFault::OtherKeys.into());
+    }
+    let ca = match known {
+        Some(known) => checked.ca.after(&known.ca),
+        None => checked.ca,
+    };
     vault.enroll(&Identity {
         name: name.clone(),
         key: saved.key.to_pkcs8(),
         certificate: answer.certificate.0,
-        ca: answer.ca.0,
-        ca_pin: invitation.ca_pin,
+        ca: ca.to_stored(),
+        ca_pin: ca.pin(),
         server: invitation.address.clone(),
         server_keys: answer.server_keys.0,
     })?;
-    Ok(Enrollment { certificate, index: answer.index, new_key: saved.new, at })
+    let (certificate, index) = (checked.certificate, answer.index);
+    Ok(Enrollment { certificate, index, new_key: saved.new, at })
+}
+
+/// What this device knows of its server.
+struct Known {
+    server: String,
+    ca: CaCertificate,
+    keys: ServerKeys,
+}
+
+fn known(earlier: &Identity) -> Result<Known, EnrollError> {
+    Ok(Known {
+        server: earlier.server.clone(),
+        ca: device::ca(earlier)?,
+        keys: device::server_keys(earlier)?,
+    })
 }
 
 /// Whether this vault may (still) become `name`. Asked before an invitation is used up.
@@ -139,6 +208,7 @@ async fn request(
     name: &Name,
     key: &IdentityKey,
     invitation: &Invitation,
+    before: Option<&Known>,
 ) -> Result<Enrolled, EnrollError> {
     let request = EnrollRequest {
         name: name.clone(),
@@ -147,21 +217,26 @@ async fn request(
         csr: certification_request(key, name)?.into(),
     };
     let address: Address = invitation.address.parse()?;
-    let answer = exchange(address, &request, invitation).await;
-    let address = || invitation.address.clone();
-    Ok(answer.map_err(|cause| EnrollError::Dial { address: address(), cause })??)
+    let failed = |cause| EnrollError::Dial { address: invitation.address.clone(), cause };
+    let dialer = dialer(address, invitation).map_err(failed)?;
+    let other = |known: &Known| EnrollError::OtherServer(known.server.clone());
+    let strange = before.filter(|known| known.ca.pin() != invitation.ca_pin);
+    // Who does not answer shows nothing that leads from one pin to the other.
+    let unknown = |cause| strange.map_or_else(|| failed(cause), other);
+    let Dialled { mut stream, shown } = dialer.dial().await.map_err(unknown)?;
+    if let Some(before) = before
+        && authority::shown(&shown.certificates, &before.ca.pin(), now()).is_err()
+    {
+        return Err(other(before));
+    }
+    let answer: Result<EnrollAnswer, _> = ask(&mut stream, &request, MAX_ANSWER).await;
+    Ok(answer.map_err(|error| failed(dialer.ask_error(&error)))??)
 }
 
-async fn exchange(
-    address: Address,
-    request: &EnrollRequest,
-    invitation: &Invitation,
-) -> Result<EnrollAnswer, DialError> {
+fn dialer(address: Address, invitation: &Invitation) -> Result<Dialer, DialError> {
     let tls = tls::config(ALPN, invitation.ca_pin, None)
         .map_err(|error| DialError::OwnIdentity(error.to_string()))?;
-    let dialer = Dialer { address, pin: invitation.ca_pin, tls };
-    let mut stream = dialer.dial().await?;
-    ask(&mut stream, request, MAX_ANSWER).await.map_err(|error| dialer.ask_error(&error))
+    Ok(Dialer { address, tls })
 }
 
 impl Dialer {
@@ -175,6 +250,13 @@ impl Dialer {
     }
 }
 
+/// An answer that was checked.
+struct Checked {
+    ca: CaCertificate,
+    certificate: MemberCertificate,
+    keys: ServerKeys,
+}
+
 /// Nothing is believed because the server says it: the CA by its pin, the certificate by the CA's
 /// signature, its name and key by ours, the server's keys and head by theirs.
 fn check(
@@ -183,10 +265,13 @@ fn check(
     key: &IdentityKey,
     invitation: &Invitation,
     now: UnixMillis,
-) -> Result<MemberCertificate, AnswerFault> {
-    let ca = CaCertificate::pinned(answer.ca.as_ref(), &invitation.ca_pin)?;
+) -> Result<Checked, AnswerFault> {
+    let ca = CaCertificate::shown_in(answer.ca.as_ref(), &invitation.ca_pin, now)?;
     let certificate = check_issued(&ca, answer.certificate.as_ref(), name, key.public(), now)?;
     let keys = ServerKeys::verify(answer.server_keys.as_ref(), &ca)?;
     let head = UnverifiedHead::decode(answer.head.as_ref())?.verify(&keys.log_key, &keys.log_id)?;
-    if answer.index < head.size { Ok(certificate) } else { Err(AnswerFault::NotLogged) }
+    if answer.index >= head.size {
+        return Err(AnswerFault::NotLogged);
+    }
+    Ok(Checked { ca, certificate, keys })
 }

@@ -7,6 +7,8 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
 pub mod admin;
+pub mod audit;
+pub mod authority;
 pub mod device;
 pub mod dial;
 pub mod enroll;

@@ -3,9 +3,10 @@
 
 use crate::{
     backoff::Backoff,
-    dial::{DialError, Dialer, ServerStream},
+    dial::{DialError, Dialer, Dialled},
     outside::os_random,
 };
+use openchat_pki::CaCertificate;
 use openchat_wire::{
     frame::{FrameDecoder, FrameError, to_frame},
     limits::{MAX_FRAME, PING_INTERVAL},
@@ -40,8 +41,8 @@ const WAITING_READS: usize = 8;
 /// What happens to the connection.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
-    /// It stands. What is sent now goes through this sender until it is down.
-    Up(Outgoing),
+    /// It stands, to a server of this CA. What is sent now goes through this sender until it is down.
+    Up(Outgoing, Box<CaCertificate>),
     /// The relay said something.
     Frames(Vec<ToClient>),
     /// It is down; the next try comes after `retry`.
@@ -131,7 +132,7 @@ async fn keep(
         let start = Instant::now();
         let dialer = current.borrow().clone();
         let cause = match dialer.dial().await {
-            Ok(stream) => converse(stream, &dialer, events).await?,
+            Ok(dialled) => converse(dialled, &dialer, events).await?,
             Err(error) => error,
         };
         if !cause.may_pass() {
@@ -150,13 +151,13 @@ async fn keep(
 
 /// Reads and writes until the connection ends; tells why it did.
 async fn converse(
-    stream: ServerStream,
+    Dialled { stream, shown }: Dialled,
     dialer: &Dialer,
     events: &mpsc::Sender<LinkEvent>,
 ) -> Result<DialError, Gone> {
     let (reader, writer) = tokio::io::split(stream);
     let (sender, queue) = mpsc::unbounded_channel();
-    events.send(LinkEvent::Up(Outgoing(sender))).await?;
+    events.send(LinkEvent::Up(Outgoing(sender), Box::new(shown.ca))).await?;
     let mut reading = std::pin::pin!(read(reader, dialer, events));
     tokio::select! {
         end = &mut reading => end,
@@ -262,7 +263,7 @@ mod tests {
     fn dialer() -> Dialer {
         let pin = Digest([0; 32]);
         let tls = tls::config(ALPN, pin, None).unwrap();
-        Dialer { address: "localhost:1".parse().unwrap(), pin, tls }
+        Dialer { address: "localhost:1".parse().unwrap(), tls }
     }
 
     /// What reading a stream of these bytes, which then falls silent, gives.

@@ -3,7 +3,7 @@
 use crate::{
     ask::ask,
     device::{self, DeviceError},
-    dial::{DialError, Dialer},
+    dial::{DialError, Dialer, Dialled},
     vault::Identity,
 };
 use openchat_wire::{
@@ -24,7 +24,7 @@ pub async fn probe(identity: &Identity) -> Result<Result<Duration, DialError>, D
 }
 
 async fn ping(dialer: &Dialer) -> Result<Duration, DialError> {
-    let mut stream = dialer.dial().await?;
+    let Dialled { mut stream, .. } = dialer.dial().await?;
     let start = Instant::now();
     let question = ToServer { id: 1, request: Request::Ping };
     let asked = ask(&mut stream, &question, MAX_FRAME).await;

@@ -15,6 +15,7 @@ pub use ask::Ask;
 pub use stored::{Stored, StoredConversation, stored};
 
 use crate::{
+    authority,
     device::{self, DeviceError},
     dial::DialError,
     link::{Link, LinkEvent, Outgoing},
@@ -27,6 +28,7 @@ use openchat_engine::{
     Contact, ConversationKind, Engine, Event, Input, LoadError, MemberChange, Standing,
     StoredMessage, Summary, Target,
 };
+use openchat_pki::CaCertificate;
 use openchat_wire::{GroupId, Name, Seq};
 use std::{collections::BTreeSet, io, path::PathBuf, time::Duration};
 use tokio::{
@@ -181,6 +183,10 @@ pub struct Session {
     me: Name,
     reports: Vec<Report>,
     unanswered: Unanswered,
+    /// Whom this device trusts.
+    ca: CaCertificate,
+    /// The CA that it trusts from now on, until it is stored.
+    next_ca: Option<CaCertificate>,
     until: Until,
     drain: Drain,
     stopped: bool,
@@ -206,6 +212,8 @@ impl Session {
             live: BTreeSet::new(),
             me: identity.name.clone(),
             identity: identity.clone(),
+            ca: device::ca(identity)?,
+            next_ca: None,
             vault,
             engine,
             link,
@@ -325,10 +333,22 @@ impl Session {
         next.max(SHORTEST_SLEEP)
     }
 
+    /// The server shows another key of its CA, to which the one that this device trusts has led.
+    fn follow(&mut self, shown: CaCertificate) {
+        if let Some(next) = authority::followed(&self.ca, shown) {
+            tracing::info!(from = %self.ca.pin(), to = %next.pin(), "followed the CA");
+            self.identity.ca = next.to_stored();
+            self.identity.ca_pin = next.pin();
+            self.ca = next.clone();
+            self.next_ca = Some(next);
+        }
+    }
+
     /// Gives the number of inputs that it was.
     fn take_event(&mut self, event: LinkEvent) -> usize {
         match event {
-            LinkEvent::Up(outgoing) => {
+            LinkEvent::Up(outgoing, shown) => {
+                self.follow(*shown);
                 self.outgoing = Some(outgoing);
                 self.decide(Input::Connected);
             }
@@ -386,6 +406,9 @@ impl Session {
             self.show_waiting(&target, front)?;
         }
         let survive = if output.lasting { Survive::PowerCut } else { Survive::Kill };
+        if let Some(ca) = self.next_ca.take() {
+            self.vault.follow(&ca)?;
+        }
         self.vault.apply(&output.changes, survive)?;
         if let Some(outgoing) = &self.outgoing {
             output.requests.iter().for_each(|request| outgoing.send(request));

@@ -1,9 +1,10 @@
 //! Whom the client trusts at the other end of TLS: the CA whose key hashes to the pin that came with
-//! the invitation, and no other. TLS 1.3 only, no session resumption, so that every connection
+//! the invitation, or that its changes lead to from there, and no other. TLS 1.3 only, no session resumption, so that every connection
 //! shows its certificates anew.
 
-use openchat_crypto::sha256;
-use openchat_wire::Digest;
+use crate::authority;
+use openchat_pki::CaCertificate;
+use openchat_wire::{Digest, UnixMillis};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, PeerIncompatible,
     RootCertStore, SignatureScheme,
@@ -17,7 +18,7 @@ use rustls::{
     server::ParsedCertificate,
     version::TLS13,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a device shows of itself to the messenger.
 pub(crate) struct ClientIdentity {
@@ -25,6 +26,13 @@ pub(crate) struct ClientIdentity {
     pub(crate) certificate: Vec<u8>,
     /// Its key in PKCS#8.
     pub(crate) key: PrivatePkcs8KeyDer<'static>,
+}
+
+/// TLS to one server, and whom it has to show.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) trusted: Arc<PinnedCa>,
 }
 
 /// TLS to the server whose CA has `pin`, speaking `alpn` only.
@@ -35,9 +43,10 @@ pub(crate) fn config(
     alpn: &[u8],
     pin: Digest,
     identity: Option<ClientIdentity>,
-) -> Result<Arc<ClientConfig>, Error> {
+) -> Result<Tls, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(PinnedCa::new(pin, &provider));
+    let trusted = Arc::new(PinnedCa::new(pin, &provider));
+    let verifier: Arc<PinnedCa> = Arc::clone(&trusted);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -51,7 +60,7 @@ pub(crate) fn config(
     };
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    Ok(Tls { config: Arc::new(config), trusted })
 }
 
 /// The server shows a CA that is not the pinned one.
@@ -63,31 +72,61 @@ pub(crate) struct AnotherCa {
 }
 
 /// Accepts a server whose certificate is issued, for the name that was asked for, by the CA with
-/// this pin. The server sends the CA's certificate itself; the pin says that it is the right one.
+/// this pin, or by the one that this CA has become. The server sends the CA's certificates itself; the
+/// pin says that they are the right ones.
 #[derive(Debug)]
-struct PinnedCa {
-    pin: Digest,
+pub(crate) struct PinnedCa {
+    state: Mutex<Pinned>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+#[derive(Debug)]
+struct Pinned {
+    pin: Digest,
+    /// What the server of the last handshake has shown: its certificates, and the CA that they are of.
+    shown: Option<ShownCa>,
+}
+
+/// The CA of a server, as it showed it.
+#[derive(Debug, Clone)]
+pub(crate) struct ShownCa {
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) ca: CaCertificate,
 }
 
 impl PinnedCa {
     fn new(pin: Digest, provider: &CryptoProvider) -> Self {
-        Self { pin, algorithms: provider.signature_verification_algorithms }
+        let state = Mutex::new(Pinned { pin, shown: None });
+        Self { state, algorithms: provider.signature_verification_algorithms }
     }
 
-    fn root<'a>(&self, shown: &'a [CertificateDer<'a>]) -> Result<&'a CertificateDer<'a>, Error> {
-        let pinned = |cert: &&CertificateDer<'_>| pin_of(cert).is_some_and(|pin| pin == self.pin);
-        shown.iter().find(pinned).ok_or_else(|| {
-            let fault = AnotherCa { found: shown.last().and_then(pin_of) };
-            CertificateError::Other(OtherError(Arc::new(fault))).into()
-        })
+    /// The key that is trusted now.
+    pub(crate) fn pin(&self) -> Digest {
+        self.state().pin
     }
-}
 
-/// SHA-256 of the certificate's `SubjectPublicKeyInfo`; nothing if it can't be read.
-fn pin_of(certificate: &CertificateDer<'_>) -> Option<Digest> {
-    let parsed = ParsedCertificate::try_from(certificate).ok()?;
-    Some(sha256(&parsed.subject_public_key_info()))
+    /// The CA of a server that has proved itself, which is trusted from now on in place of the one
+    /// before.
+    pub(crate) fn settle(&self) -> Option<ShownCa> {
+        let mut state = self.state();
+        let shown = state.shown.take()?;
+        state.pin = shown.ca.pin();
+        Some(shown)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Pinned> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Result<ShownCa, Error> {
+        let now = UnixMillis(now.as_secs().saturating_mul(1000));
+        let certificates: Vec<Vec<u8>> = certificates.iter().map(|der| der.to_vec()).collect();
+        if let Ok(ca) = authority::shown(&certificates, &self.pin(), now) {
+            return Ok(ShownCa { certificates, ca });
+        }
+        let fault = AnotherCa { found: authority::claimed(&certificates, now) };
+        Err(CertificateError::Other(OtherError(Arc::new(fault))).into())
+    }
 }
 
 impl ServerCertVerifier for PinnedCa {
@@ -99,13 +138,18 @@ impl ServerCertVerifier for PinnedCa {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let shown = self.shown(intermediates, now)?;
+        // The last of them is the pinned one, or where its changes lead. Below a root there is one
+        // between it and the server.
+        let mut chain: Vec<_> =
+            shown.ca.chain().map(|der| CertificateDer::from(der.to_vec())).collect();
         let mut roots = RootCertStore::empty();
-        roots.add(self.root(intermediates)?.clone())?;
+        roots.add(chain.pop().ok_or(CertificateError::UnknownIssuer)?)?;
         let certificate = ParsedCertificate::try_from(end_entity)?;
-        // No intermediates: the CA issues server certificates itself, and nobody else may.
         let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &chain, now, algorithms)?;
         verify_server_name(&certificate, server_name)?;
+        self.state().shown = Some(shown);
         Ok(ServerCertVerified::assertion())
     }
 

@@ -85,7 +85,7 @@ async fn serve(config: ServerConfig) -> Address {
 }
 
 fn dialer(address: Address, pin: Digest) -> Dialer {
-    Dialer { address, pin, tls: tls::config(ALPN, pin, None).unwrap() }
+    Dialer { address, tls: tls::config(ALPN, pin, None).unwrap() }
 }
 
 /// What dialing somebody who trusts `pin` gives at a server that shows this.
@@ -193,9 +193,10 @@ async fn the_servers_verdict_shows_at_the_first_read() {
         let member = member_leaf(&ca);
         let shown = ClientIdentity { key: pkcs8(&member.key), certificate: member.certificate };
         let tls = tls::config(ALPN, ca.pin(), Some(shown)).unwrap();
-        let dialer = Dialer { address, pin: ca.pin(), tls };
+        let dialer = Dialer { address, tls };
         let mut stream = dialer.dial().await.unwrap();
-        let error = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut [0])).await;
+        let error =
+            tokio::time::timeout(Duration::from_secs(5), stream.stream.read(&mut [0])).await;
         assert_eq!(dialer.read_error(&error.unwrap().unwrap_err()), expected);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Report, Session, SessionError};
 use crate::device;
 use openchat_engine::Event;
-use openchat_pki::{CaCertificate, MemberCertificate};
+use openchat_pki::MemberCertificate;
 
 impl Session {
     /// Keeps what is to be kept of an event, and says what to show of it.
@@ -26,8 +26,7 @@ impl Session {
     /// Whether the pinned CA has issued this. One that it has not would shut this device out at its
     /// next connection; the old one stays, and is said to end.
     fn is_ours(&self, certificate: &[u8]) -> bool {
-        let ca = CaCertificate::pinned(&self.identity.ca, &self.identity.ca_pin);
-        let issued = ca.ok().and_then(|ca| ca.verify_member(certificate).ok());
+        let issued = self.ca.verify_member(certificate).ok();
         issued.is_some_and(|it: MemberCertificate| *it.name() == self.identity.name)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Vault, VaultError};
 use openchat_crypto::IdentityKey;
+use openchat_pki::CaCertificate;
 use openchat_wire::{Digest, Name};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use zeroize::Zeroizing;
@@ -15,9 +16,10 @@ pub struct Identity {
     pub key: Zeroizing<Vec<u8>>,
     /// The device's certificate in DER.
     pub certificate: Vec<u8>,
-    /// The CA's certificate in DER.
+    /// The CA: [`CaCertificate::to_stored`](openchat_pki::CaCertificate::to_stored).
     pub ca: Vec<u8>,
-    /// SHA-256 of the CA's `SubjectPublicKeyInfo`, as it came with the invitation.
+    /// SHA-256 of the CA's `SubjectPublicKeyInfo`: as it came with the invitation, or where changes
+    /// of its key have led since.
     pub ca_pin: Digest,
     /// `host:port`.
     pub server: String,
@@ -71,6 +73,17 @@ impl Vault {
             self.database.prepare_cached("INSERT INTO saved_keys (name, key) VALUES (?1, ?2)")?;
         save.execute(params![name.as_str(), key.to_pkcs8().as_slice()])?;
         Ok(SavedKey { key, new: true })
+    }
+
+    /// Stores the CA that this device trusts from now on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn follow(&mut self, ca: &CaCertificate) -> Result<(), VaultError> {
+        let (stored, pin) = (ca.to_stored(), ca.pin());
+        self.database
+            .execute("UPDATE identity SET ca = ?1, ca_pin = ?2", params![stored, pin.0])?;
+        Ok(())
     }
 
     /// Stores what enrollment brought, in place of what an earlier one did.
