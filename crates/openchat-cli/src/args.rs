@@ -109,7 +109,10 @@ Without --invite the server on this machine is asked through its admin socket
 Examples:
   openchat enroll --name bob
   openchat enroll --name bob --invite 'openchat://192.168.1.20:7443/#v1.…'
-  openchat -P carol enroll --name carol --invite - < invitation.txt")]
+  openchat -P carol enroll --name carol --invite - < invitation.txt
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha256 -subj /CN=bot \\
+    -keyout bot.key -noenc -out bot.csr
+  openchat enroll --name bot --csr bot.csr --out bot.crt --ca-out ca.crt --invite '…'")]
 pub(crate) struct EnrollArgs {
     /// Your name: 1 to 32 characters, a-z first, then a-z, 0-9 or '-'
     #[arg(long)]
@@ -117,6 +120,16 @@ pub(crate) struct EnrollArgs {
     /// The invitation, or '-' to read it from stdin
     #[arg(long, value_name = "INVITATION", env = "OPENCHAT_INVITE", hide_env_values = true)]
     pub(crate) invite: Option<Pasted>,
+    /// Certify the key of this certification request (PKCS#10, PEM or DER), which another program
+    /// made, and no key of this profile
+    #[arg(long, value_name = "FILE", requires_all = ["out", "name"])]
+    pub(crate) csr: Option<PathBuf>,
+    /// Where that certificate goes, as PEM; must not exist
+    #[arg(long, value_name = "FILE", requires = "csr")]
+    pub(crate) out: Option<PathBuf>,
+    /// Where the CA's certificates go, as PEM; must not exist
+    #[arg(long, value_name = "FILE", requires = "csr")]
+    pub(crate) ca_out: Option<PathBuf>,
 }
 
 /// An invitation as it was given. It is a secret, so neither `Debug` nor a usage error shows it;

@@ -3,6 +3,7 @@
 use crate::{
     args::{EnrollArgs, Pasted},
     context::{Context, runtime},
+    csr,
     fault::{Exit, Fault},
     json,
     once::{self, Outcome},
@@ -20,6 +21,9 @@ use std::io::{self, Read};
 const MAX_INVITATION: u64 = 4096;
 
 pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
+    if let (Some(csr), Some(name)) = (args.csr.clone(), args.name.clone()) {
+        return csr::run(context, args, &name, &csr);
+    }
     let name = args.name.map_or_else(|| ask_name(context), Ok)?;
     let given = args.invite.map(|pasted| read_invitation(&pasted.0)).transpose()?;
     let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
@@ -53,17 +57,13 @@ pub(crate) fn accept(
     pin: &Digest,
     invite: Option<Pasted>,
 ) -> Result<Exit, Fault> {
-    let given = invite.map(|pasted| read_invitation(&pasted.0)).transpose()?;
     let (looked, identity) = context.look()?;
     drop(looked);
     let name = identity.name;
     let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
     let mut vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
     let enrolled = runtime()?.block_on(async {
-        let invitation = match given {
-            Some(invitation) => invitation,
-            None => local_invitation(context, &name).await?,
-        };
+        let invitation = given_or_local(context, invite, &name).await?;
         enroll::accept(&mut vault, pin, &invitation).await.map_err(fault)
     })?;
     drop(vault);
@@ -125,6 +125,18 @@ fn ask_name(context: &Context) -> Result<Name, Fault> {
             Ok(name) => return Ok(name),
             Err(error) => out::diagnostic(&format!("{error}\n")),
         }
+    }
+}
+
+/// The invitation that was given, else one of this machine's server.
+pub(crate) async fn given_or_local(
+    context: &Context,
+    given: Option<Pasted>,
+    name: &Name,
+) -> Result<Invitation, Fault> {
+    match given {
+        Some(pasted) => read_invitation(&pasted.0),
+        None => local_invitation(context, name).await,
     }
 }
 

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod config;
 mod context;
+mod csr;
 mod enroll;
 mod fault;
 mod group;

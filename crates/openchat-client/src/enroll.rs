@@ -10,10 +10,10 @@ use crate::{
     tls,
     vault::{Identity, Vault, VaultError},
 };
-use openchat_crypto::IdentityKey;
+use openchat_crypto::{IdentityKey, PublicKey};
 use openchat_pki::{
     CaCertificate, CaError, CsrError, HeadError, IssuedError, MAX_SHOWN, MemberCertificate,
-    ServerKeys, SignedError, UnverifiedHead, certification_request, check_issued,
+    ServerKeys, SignedError, UnverifiedCsr, UnverifiedHead, certification_request, check_issued,
 };
 use openchat_wire::{
     Digest, Name, UnixMillis,
@@ -124,6 +124,40 @@ pub async fn enroll(
     enroll_under(vault, name, invitation, earlier, false).await
 }
 
+/// A certificate for a key that is not this program's.
+#[derive(Debug)]
+pub struct Certified {
+    /// The certificate, checked.
+    pub certificate: MemberCertificate,
+    /// The same in DER.
+    pub der: Vec<u8>,
+    /// The CA's certificates in DER, which lead from it to the pinned key.
+    pub ca: Vec<Vec<u8>>,
+    /// Index of this issue in the transparency log.
+    pub index: u64,
+}
+
+/// Gets a certificate for the key of a certification request that another program made, whatever it
+/// keeps the key in. Nothing is stored here.
+///
+/// # Errors
+/// [`EnrollError`]
+pub async fn certify(
+    name: &Name,
+    csr: &[u8],
+    invitation: &Invitation,
+) -> Result<Certified, EnrollError> {
+    let key = *UnverifiedCsr::decode(csr)?.verify_for(name)?.public_key();
+    let answer = request(name, csr.to_vec(), invitation, None).await?;
+    let checked = check(&answer, name, &key, invitation, now())?;
+    Ok(Certified {
+        certificate: checked.certificate,
+        der: answer.certificate.0,
+        ca: checked.ca.chain().map(<[u8]>::to_vec).collect(),
+        index: answer.index,
+    })
+}
+
 /// Accepts that the server's CA has another key, which nothing leads to from the one that this device
 /// trusts, because its person has the new pin by a way that did not lead through the server; and
 /// enrolls under it with the key that this device has.
@@ -153,9 +187,10 @@ async fn enroll_under(
     let known = earlier.as_ref().map(known).transpose()?;
     let saved = vault.key_for(name, || IdentityKey::generate(&mut os_random()))?;
     let before = known.as_ref().filter(|_| !accepted);
-    let answer = request(name, &saved.key, invitation, before).await?;
+    let csr = certification_request(&saved.key, name)?;
+    let answer = request(name, csr, invitation, before).await?;
     let at = now();
-    let checked = check(&answer, name, &saved.key, invitation, at)?;
+    let checked = check(&answer, name, saved.key.public(), invitation, at)?;
     if known.as_ref().is_some_and(|known| known.keys != checked.keys) {
         return Err(AnswerFault::OtherKeys.into());
     }
@@ -206,7 +241,7 @@ pub fn check_same(earlier: Option<&Identity>, name: &Name) -> Result<(), EnrollE
 
 async fn request(
     name: &Name,
-    key: &IdentityKey,
+    csr: Vec<u8>,
     invitation: &Invitation,
     before: Option<&Known>,
 ) -> Result<Enrolled, EnrollError> {
@@ -214,7 +249,7 @@ async fn request(
         name: name.clone(),
         invitation: invitation.id,
         secret: invitation.secret,
-        csr: certification_request(key, name)?.into(),
+        csr: csr.into(),
     };
     let address: Address = invitation.address.parse()?;
     let failed = |cause| EnrollError::Dial { address: invitation.address.clone(), cause };
@@ -262,12 +297,12 @@ struct Checked {
 fn check(
     answer: &Enrolled,
     name: &Name,
-    key: &IdentityKey,
+    key: &PublicKey,
     invitation: &Invitation,
     now: UnixMillis,
 ) -> Result<Checked, AnswerFault> {
     let ca = CaCertificate::shown_in(answer.ca.as_ref(), &invitation.ca_pin, now)?;
-    let certificate = check_issued(&ca, answer.certificate.as_ref(), name, key.public(), now)?;
+    let certificate = check_issued(&ca, answer.certificate.as_ref(), name, key, now)?;
     let keys = ServerKeys::verify(answer.server_keys.as_ref(), &ca)?;
     let head = UnverifiedHead::decode(answer.head.as_ref())?.verify(&keys.log_key, &keys.log_id)?;
     if answer.index >= head.size {

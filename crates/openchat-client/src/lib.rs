@@ -13,6 +13,7 @@ pub mod device;
 pub mod dial;
 pub mod enroll;
 pub mod outside;
+pub mod pem;
 pub mod place;
 pub mod probe;
 pub mod session;

@@ -51,14 +51,23 @@ impl Server {
     /// If that fails.
     #[must_use]
     pub fn prepare(options: &'static [&'static str]) -> Self {
+        let server = Self::bare(options);
+        let _ = run(server.command().args(["init-ca", "--org", "Test"]));
+        server
+    }
+
+    /// A place for a server, in which no CA is made yet.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn bare(options: &'static [&'static str]) -> Self {
         // With a space, because people have such paths.
         let place = tempfile::Builder::new().prefix("openchat test ").tempdir();
         let place = place.expect("a temporary place");
         let address = "127.0.0.1:0".to_owned();
         let (environment, wrapper) = (Vec::new(), Vec::new());
-        let server = Self { place, address, options, environment, wrapper, process: None };
-        let _ = run(server.command().args(["init-ca", "--org", "Test"]));
-        server
+        Self { place, address, options, environment, wrapper, process: None }
     }
 
     /// Further variables for the environment of each `run` from now on.
@@ -118,6 +127,11 @@ impl Server {
         let status = self.process.as_mut()?.try_wait().expect("it can be waited for")?;
         self.process = None;
         Some(status)
+    }
+
+    /// Where the next `run` listens: in the place of another server.
+    pub fn set_address(&mut self, address: &str) {
+        address.clone_into(&mut self.address);
     }
 
     /// `ADDRESS:PORT` where it listens; the same after every restart.

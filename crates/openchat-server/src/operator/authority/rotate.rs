@@ -110,8 +110,7 @@ fn report(
          server, and invite each under their name: openchat-server invite new NAME\n\
          They type: openchat trust accept --ca PIN --invite INVITATION"
     } else {
-        "Devices follow by themselves when they connect. Invitations from before have the old pin: \
-         they work no more."
+        "Devices follow by themselves when they connect, and so do invitations from before."
     };
     let next = data.command("run");
     let text = format!(
