@@ -4,10 +4,17 @@ use crate::support::{pin, said, talk};
 use openchat_sim::{Server, files_below};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-/// Everything in a data directory, copied over what is in another.
-fn put(from: &Path, to: &Path, names: &[(&str, &str)]) {
-    for (source, name) in names {
-        fs::copy(from.join(source), to.join(name)).unwrap();
+/// A file of one data directory under a name in another; of a database all that belongs to it.
+fn put(from: &Path, source: &str, to: &Path, name: &str) {
+    for ending in ["", "-wal", "-shm"] {
+        let (source, to) =
+            (from.join(source.to_owned() + ending), to.join(name.to_owned() + ending));
+        if to.exists() {
+            fs::remove_file(&to).unwrap();
+        }
+        if source.exists() {
+            fs::copy(source, to).unwrap();
+        }
     }
 }
 
@@ -48,7 +55,7 @@ fn a_change_that_is_killed_at_any_step_is_undone_or_done() {
         copy(&before, &server.data());
         for name in step {
             let from = name.strip_prefix("next-").unwrap_or(name);
-            put(&after, &server.data(), &[(from, name)]);
+            put(&after, from, &server.data(), name);
         }
         server.run();
         let found = said(&server, &["ca", "status"]);
