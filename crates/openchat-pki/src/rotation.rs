@@ -4,7 +4,7 @@
 //! A planned change is signed by the key that was, and devices follow it by themselves. A change
 //! without that signature may be a loss or a theft; no program can tell which, so a person must.
 
-use crate::entry::Entry;
+use crate::{ca::CaCertificate, entry::Entry};
 use openchat_crypto::{IdentityKey, Label, PublicKey, Signature};
 use openchat_wire::{Digest, encode};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,35 @@ pub fn follow(
     Ok(Followed { pin: pin(&current), steps: keys.len().saturating_sub(1), emergency: None })
 }
 
+/// Checks that the log announces every change of the key that has led to the CA which a device trusts,
+/// each as the first word of the key that was. What only the server's TLS has shown, and nobody else was
+/// told, is a change for one device alone.
+///
+/// Intermediates come and go without a word: their root answers for them.
+///
+/// # Errors
+/// [`RotationFault::Unannounced`], [`RotationFault::Signature`].
+pub fn announced(ca: &CaCertificate, announcements: &[Announcement]) -> Result<(), RotationFault> {
+    if ca.chain().count() != 1 {
+        return Ok(());
+    }
+    let mut to = ca.public_key();
+    for from in ca.former().iter().map(CaCertificate::public_key) {
+        let word = announcements.iter().find(|word| word.from() == pin(from));
+        match word.filter(|word| word.to() == to) {
+            None => return Err(RotationFault::Unannounced),
+            Some(Announcement::Planned { from: old, to: new, signature }) => {
+                let signed = from.verify(Label::CaRotation, &body(old, new), signature);
+                signed.map_err(|_| RotationFault::Signature)?;
+            }
+            // Its person has accepted it.
+            Some(Announcement::Emergency { .. }) => {}
+        }
+        to = from;
+    }
+    Ok(())
+}
+
 impl Announcement {
     /// The announcement in an entry, if it is one.
     #[must_use]
@@ -163,6 +192,9 @@ pub enum RotationFault {
     /// The key that was did not sign it.
     #[error("T8: the change of the CA's key is not signed by the key that was")]
     Signature,
+    /// The device has followed to a key that the log says nothing of.
+    #[error("T14: the transparency log does not announce the CA's key that this device was shown")]
+    Unannounced,
     /// It leads back to a key that was left.
     #[error("T8: the CA's key changes back to an earlier one")]
     Loop,

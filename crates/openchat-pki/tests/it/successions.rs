@@ -5,7 +5,9 @@ use crate::{
     support::{DAY, NOW, authority, ca, ca_key, key, name, request, rng},
 };
 use openchat_pki::{
-    CaCertificate, CaError, CertificateAuthority, NotOurs, Origin, Profiles, ServerKeys, Validity,
+    Announcement, CaCertificate, CaError, CertificateAuthority, NotOurs, Origin, Profiles,
+    RotationFault, ServerKeys, Validity,
+    rotation::{self, announced},
 };
 use openchat_wire::{Digest, UnixMillis};
 
@@ -154,4 +156,41 @@ fn t8_nothing_leads_from_a_stolen_key() {
     let bob = request(&key(3), &name("bob"));
     let der = old.issue_client(&bob, &name("bob"), NOW, &mut rng(4)).unwrap();
     assert!(new.ca().verify_member(&der).is_err());
+}
+
+#[test]
+fn t14_a_change_that_the_log_does_not_announce_is_found() {
+    let later = UnixMillis(NOW.0 + DAY);
+    let first = authority().succeed(key(50), NOW, &mut rng(51)).unwrap();
+    let second = first.authority.succeed(key(52), later, &mut rng(53)).unwrap();
+    let words: Vec<Announcement> = [&first.announcement, &second.announcement]
+        .map(|entry| Announcement::of(entry).unwrap())
+        .to_vec();
+    let ca = second.authority.ca();
+    assert_eq!(announced(ca, &words), Ok(()));
+    assert_eq!(announced(authority().ca(), &[]), Ok(()), "nothing has changed");
+    for told in [&words[..1], &words[1..], &[]] {
+        assert_eq!(announced(ca, told), Err(RotationFault::Unannounced));
+    }
+    // The first word of a key counts, and its own signature.
+    let other = Announcement::of(&rotation::announce(&ca_key(), key(60).public())).unwrap();
+    let twice = [vec![other], words.clone()].concat();
+    assert_eq!(announced(ca, &twice), Err(RotationFault::Unannounced));
+    let forged = rotation::announce(&key(61), key(50).public());
+    let Some(Announcement::Planned { to, signature, .. }) = Announcement::of(&forged) else {
+        panic!("a planned change")
+    };
+    let forged = Announcement::Planned { from: authority().pin(), to, signature };
+    let words = [forged, words[1].clone()];
+    assert_eq!(announced(ca, &words), Err(RotationFault::Signature));
+    // A change that a person has accepted has to be announced too.
+    let profiles = Profiles::builtin().unwrap();
+    let (new, entry) =
+        CertificateAuthority::replace(authority().ca(), key(80), &profiles, NOW, &mut rng(81))
+            .unwrap();
+    let accepted = new.ca().clone().after(authority().ca());
+    let word = Announcement::of(&entry).unwrap();
+    assert_eq!(announced(&accepted, &[word]), Ok(()));
+    assert_eq!(announced(&accepted, &[]), Err(RotationFault::Unannounced));
+    assert_eq!(announced(below().ca(), &[]), Ok(()), "a root answers for what is below it");
 }
