@@ -24,7 +24,7 @@ fn thief(real: &Server, log: &str) -> Server {
 }
 
 #[test]
-fn t1_a_fake_server_with_a_stolen_ca_key_signs_nothing_that_is_believed() {
+fn q6_a_fake_server_with_a_stolen_ca_key_signs_nothing_that_is_believed() {
     let mut server = Server::start();
     let [alice, bob] = ["alice", "bob"].map(|name| server.enroll(name));
     talk(&alice, &bob, "before");

@@ -127,12 +127,18 @@ fn handshake(bench: &Bench, server: &Server, ca: &str, alpn: &str) -> String {
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-fn connected(server: &Server, count: usize) {
+/// Waits until the console has said this so often.
+fn tells(server: &Server, what: &str, count: usize) {
     let deadline = std::time::Instant::now() + openchat_sim::PATIENCE;
-    while server.console().matches("connected  bot  ").count() < 2 * count {
+    while server.console().matches(what).count() < count {
         assert!(std::time::Instant::now() < deadline, "{}", server.console());
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+fn connected(server: &Server, count: usize) {
+    // Its goodbye says the same words.
+    tells(server, "connected  bot  ", 2 * count);
 }
 
 #[test]
@@ -190,6 +196,29 @@ fn t11_openssl_follows_both_ways_over_a_change_of_the_key() {
     server.run();
     let said = handshake(&bench, &server, "late.ca", "openchat/1");
     assert!(said.contains("verify error"), "{said}");
+}
+
+#[test]
+fn t8_what_a_stolen_key_certified_gives_no_access() {
+    let (mut server, bench) = running();
+    bench.request("bot", P256);
+    assert_eq!(bench.enroll(&server, "bot").0, Some(0));
+    server.stop();
+    said(&server, &["ca", "rotate", "--emergency"]);
+    server.run();
+    fs::copy(server.data().join("ca.crt"), bench.at("new.ca")).unwrap();
+    let said_ = handshake(&bench, &server, "new.ca", "openchat/1");
+    assert!(said_.contains("Verification: OK"), "{said_}");
+    tells(&server, "not issued by this CA", 1);
+    assert!(!server.console().contains("connected  bot"), "{}", server.console());
+    // The same key proves itself at the enrollment, and its name and key are as they were.
+    fs::remove_file(bench.at("bot.crt")).unwrap();
+    fs::remove_file(bench.at("bot.ca")).unwrap();
+    let key = said(&server, &["user", "show", "bot"])["fingerprint"].clone();
+    let (code, made) = bench.enroll(&server, "bot");
+    assert_eq!((code, &made["fingerprint"]), (Some(0), &key), "{made}");
+    let _ = handshake(&bench, &server, "new.ca", "openchat/1");
+    connected(&server, 1);
 }
 
 /// The certificate in a file of two that is at this place.

@@ -3,10 +3,10 @@
 use crate::support::{asked, pin, said, talk, verify};
 use openchat_crypto::IdentityKey;
 use openchat_pki::{CaCertificate, Contradiction, Evidence, MerkleLog, Origin, ServerKeys};
-use openchat_sim::{Server, run};
+use openchat_sim::Server;
 use openchat_wire::{Blob, UnixMillis};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
 fn exported(server: &Server, name: &str) -> PathBuf {
     let file = server.place().join(name);
@@ -15,7 +15,8 @@ fn exported(server: &Server, name: &str) -> PathBuf {
 }
 
 fn sql(server: &Server, statement: &str) {
-    let _ = run(Command::new("sqlite3").arg(server.data().join("openchat.db")).arg(statement));
+    let database = rusqlite::Connection::open(server.data().join("openchat.db")).unwrap();
+    database.execute_batch(statement).unwrap();
 }
 
 #[test]

@@ -10,8 +10,8 @@ const SECOND: &str = "staple staple staple";
 #[test]
 fn a_server_runs_on_a_sealed_key_and_nobody_reads_it() {
     let mut server = Server::bare(&[]);
-    let first = secret_file(server.place().join("first"), FIRST);
-    let short = secret_file(server.place().join("short"), "too short");
+    let first = secret_file(&server.place().join("first"), FIRST);
+    let short = secret_file(&server.place().join("short"), "too short");
     let init = ["init-ca", "--org", "Test", "--passphrase-file"];
     let (code, error) = asked(&server, &[&init[..], &[short.as_str()]].concat());
     assert_eq!((code, &error["code"]), (Some(2), &"passphrase".into()), "{error}");
@@ -27,7 +27,7 @@ fn a_server_runs_on_a_sealed_key_and_nobody_reads_it() {
 
     assert!(server.try_run().is_err(), "without it");
     assert_eq!(refused(&server, &["run", "--no-input"], 78), "passphrase");
-    let second = secret_file(server.place().join("second"), SECOND);
+    let second = secret_file(&server.place().join("second"), SECOND);
     assert_eq!(refused(&server, &["run", "--passphrase-file", &second], 78), "passphrase");
     fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
     let (code, error) = asked(&server, &["run", "--passphrase-file", &first]);
@@ -55,7 +55,7 @@ fn a_server_runs_on_a_sealed_key_and_nobody_reads_it() {
     assert_eq!(said(&server, &["ca", "status"])["sealed"], true);
     let credentials = server.place().join("credentials");
     fs::create_dir(&credentials).unwrap();
-    secret_file(credentials.join("ca-passphrase"), FIRST);
+    secret_file(&credentials.join("ca-passphrase"), FIRST);
     server.set_environment([("CREDENTIALS_DIRECTORY".to_owned(), credentials.into())]);
     server.run();
     talk(&alice, &bob, "changed");
@@ -65,8 +65,8 @@ fn a_server_runs_on_a_sealed_key_and_nobody_reads_it() {
 fn a_passphrase_is_added_changed_and_removed() {
     let mut server = Server::prepare(&[]);
     let data = server.data();
-    let first = secret_file(server.place().join("first"), FIRST);
-    let second = secret_file(server.place().join("second"), SECOND);
+    let first = secret_file(&server.place().join("first"), FIRST);
+    let second = secret_file(&server.place().join("second"), SECOND);
     let change = |args: &[&str]| asked(&server, &[&["ca", "passphrase"], args].concat());
     let (_, done) = change(&["--new-passphrase-file", &first]);
     assert_eq!(done["done"], "set", "{done}");
@@ -91,7 +91,7 @@ fn a_passphrase_is_added_changed_and_removed() {
 #[test]
 fn the_configuration_names_the_file() {
     let mut server = Server::bare(&[]);
-    let first = secret_file(server.place().join("first"), FIRST);
+    let first = secret_file(&server.place().join("first"), FIRST);
     said(&server, &["init-ca", "--passphrase-file", &first]);
     let config = format!("passphrase_file = {first:?}\n");
     fs::write(server.data().join("config.toml"), config).unwrap();

@@ -19,7 +19,7 @@ struct Away {
 impl Away {
     fn new() -> Self {
         let place = tempfile::Builder::new().prefix("root ").tempdir().unwrap();
-        let passphrase = secret_file(place.path().join("passphrase"), PASSPHRASE);
+        let passphrase = secret_file(&place.path().join("passphrase"), PASSPHRASE);
         let root = place.path().join("root");
         let mut command = program("openchat-server");
         command.args(["ca", "root", "create"]).arg(root).args(["--org", "Acme"]);

@@ -2,11 +2,7 @@
 
 use openchat_sim::{Person, Server, program};
 use serde_json::Value;
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 /// The exit code and the last object of `openchat-server ARGS --json`.
 pub(crate) fn asked(server: &Server, args: &[&str]) -> (Option<i32>, Value) {
@@ -60,9 +56,9 @@ pub(crate) fn invite(server: &Server, name: &str) -> String {
 }
 
 /// A file of its owner's alone.
-pub(crate) fn secret_file(path: PathBuf, text: &str) -> String {
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+pub(crate) fn secret_file(path: &Path, text: &str) -> String {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
