@@ -8,7 +8,7 @@ use std::{
 use openchat_crypto::IdentityKey;
 use openchat_engine::{Change, Command, Device, Engine, Input, Key, Snapshot};
 use openchat_pki::{
-    CertificateAuthority, Profiles, ServerKeys, certification_request, check_issued,
+    CertificateAuthority, Origin, Profiles, ServerKeys, certification_request, check_issued,
 };
 use openchat_relay::{
     Identity, Keys, Limit, Publish, Relay, Store, Tailing,
@@ -61,8 +61,8 @@ pub(crate) fn copy(device: &Device) -> Device {
         name: device.name.clone(),
         key: device.key.clone(),
         certificate: device.certificate.clone(),
-        ca: device.ca.clone(),
         server_keys: device.server_keys,
+        origin: device.origin.clone(),
     }
 }
 
@@ -120,7 +120,8 @@ impl Town {
         let server_keys = ServerKeys::verify(&enrolled.server_keys.0, &ca).unwrap();
         let identity = Identity { name: name.clone(), fingerprint: key.fingerprint() };
         let certificate = enrolled.certificate.0;
-        let device = Device { name: name.clone(), key, certificate, ca, server_keys };
+        let origin = Origin::new(&ca, &enrolled.server_keys.0);
+        let device = Device { name: name.clone(), key, certificate, server_keys, origin };
         let engine = Engine::new(copy(&device), Snapshot::default()).unwrap();
         Person {
             device,
