@@ -194,3 +194,21 @@ fn t14_a_change_that_the_log_does_not_announce_is_found() {
     assert_eq!(announced(&accepted, &[]), Err(RotationFault::Unannounced));
     assert_eq!(announced(below().ca(), &[]), Ok(()), "a root answers for what is below it");
 }
+
+#[test]
+fn t11_every_byte_of_it_is_verified() {
+    let [old, first, _] = changed();
+    let joined = first.shown().concat();
+    for at in 0..joined.len() {
+        let mut bytes = joined.clone();
+        bytes[at] ^= 1;
+        let found = CaCertificate::shown_in(&bytes, &old.pin(), NOW);
+        assert!(found.is_err(), "byte {at}: {found:?}");
+    }
+    for end in (0..joined.len()).step_by(7) {
+        let found = CaCertificate::shown_in(&joined[..end], &old.pin(), NOW);
+        assert!(found.is_err(), "cut at {end}");
+    }
+    let change = joined.len() - first.shown()[0].len();
+    assert!(change < 1_200, "{change} bytes a change in every handshake");
+}

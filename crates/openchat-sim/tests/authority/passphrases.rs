@@ -2,7 +2,12 @@
 
 use crate::support::{asked, refused, said, secret_file, talk};
 use openchat_sim::{Server, run};
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 const FIRST: &str = "correct horse battery";
 const SECOND: &str = "staple staple staple";
@@ -99,4 +104,38 @@ fn the_configuration_names_the_file() {
     assert_eq!(shown["settings"]["passphrase_file"]["value"], *first);
     server.run();
     let _ = server.enroll("alice");
+}
+
+/// What a command says to somebody who types these lines at a terminal.
+fn typed(server: &Server, command: &str, lines: &str) -> (Option<i32>, String) {
+    let program = openchat_sim::program("openchat-server");
+    let line = format!("{} {command}", program.get_program().to_str().unwrap());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line, "/dev/null"]).env("OPENCHAT_SERVER_HOME", server.data());
+    terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = terminal.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn somebody_at_a_terminal_is_asked_twice_for_a_new_one_and_once_for_it() {
+    let server = Server::bare(&[]);
+    let (code, said) = typed(&server, "init-ca --passphrase-file -", "one and only\nanother one\n");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the two are not the same"), "{said}");
+    assert!(!server.data().join("ca.key").exists());
+    let twice = format!("{FIRST}\n{FIRST}\n");
+    let (code, said) = typed(&server, "init-ca --passphrase-file -", &twice);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("New passphrase of ") && said.contains("The same again: "), "{said}");
+    let (code, said) = typed(&server, "ca rotate", &format!("{SECOND}\n"));
+    assert_eq!(code, Some(78), "{said}");
+    let (code, said) = typed(&server, "ca rotate --no-input", &format!("{FIRST}\n"));
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("nobody is asked for it"), "{said}");
+    let (code, said) = typed(&server, "ca rotate", &format!("{FIRST}\n"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(crate::support::said(&server, &["ca", "status"])["sealed"], true);
 }
