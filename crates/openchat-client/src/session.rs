@@ -15,7 +15,6 @@ pub use ask::Ask;
 pub use stored::{Stored, StoredConversation, stored};
 
 use crate::{
-    authority,
     device::{self, DeviceError},
     dial::DialError,
     link::{Link, LinkEvent, Outgoing},
@@ -331,17 +330,6 @@ impl Session {
         let drain = self.drain.patience(Instant::now());
         let next = [engine, drain].into_iter().flatten().fold(LONGEST_SLEEP, Duration::min);
         next.max(SHORTEST_SLEEP)
-    }
-
-    /// The server shows another key of its CA, to which the one that this device trusts has led.
-    fn follow(&mut self, shown: CaCertificate) {
-        if let Some(next) = authority::followed(&self.ca, shown) {
-            tracing::info!(from = %self.ca.pin(), to = %next.pin(), "followed the CA");
-            self.identity.ca = next.to_stored();
-            self.identity.ca_pin = next.pin();
-            self.ca = next.clone();
-            self.next_ca = Some(next);
-        }
     }
 
     /// Gives the number of inputs that it was.

@@ -1,3 +1,5 @@
+mod changes;
+
 use super::*;
 use crate::{
     outside::{now, os_random},
@@ -125,7 +127,7 @@ async fn showing_the_pinned_ca_is_not_enough() {
     let shown = config(&leaf, &[ours.certificate()], None);
     unacceptable(dialed(ours.pin(), shown).await);
     let shown = config(&leaf, &[other.certificate(), ours.certificate()], None);
-    unacceptable(dialed(ours.pin(), shown).await);
+    assert!(matches!(dialed(ours.pin(), shown).await, Err(DialError::AnotherCa { .. })));
 }
 
 #[tokio::test]

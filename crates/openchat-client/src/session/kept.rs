@@ -1,11 +1,22 @@
 //! What the engine's news leave behind besides records: a further certificate, evidence.
 
 use super::{Report, Session, SessionError};
-use crate::device;
+use crate::{authority, device};
 use openchat_engine::Event;
-use openchat_pki::MemberCertificate;
+use openchat_pki::{CaCertificate, MemberCertificate};
 
 impl Session {
+    /// The server shows another key of its CA, to which the one that this device trusts has led.
+    pub(super) fn follow(&mut self, shown: CaCertificate) {
+        if let Some(next) = authority::followed(&self.ca, shown) {
+            tracing::info!(from = %self.ca.pin(), to = %next.pin(), "followed the CA");
+            self.identity.ca = next.to_stored();
+            self.identity.ca_pin = next.pin();
+            self.ca = next.clone();
+            self.next_ca = Some(next);
+        }
+    }
+
     /// Keeps what is to be kept of an event, and says what to show of it.
     pub(super) fn keep(&mut self, event: Event) -> Result<Option<Report>, SessionError> {
         match event {
