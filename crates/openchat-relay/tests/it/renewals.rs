@@ -203,12 +203,12 @@ fn a_renewal_that_could_not_be_stored_never_was() {
     let mut world = World::new();
     let bob = world.person("bob");
     let before = entries(&world);
-    // Transparency entry, name, member, flush.
-    for write in 0..4 {
+    // Transparency entry, its head, name, member, flush.
+    for write in 0..5 {
         world.faults.fail_write(write, StoreError::Full);
         let outcome =
             world.relay.renew(&bob.identity, &csr(&bob, "bob"), world.now, &mut world.rng);
-        assert_eq!(outcome.answer.is_err(), write < 3);
+        assert_eq!(outcome.answer.is_err(), write < 4);
         assert!(matches!(world.relay.flush(), Err(StoreError::Full)));
         assert_eq!(entries(&world), before);
     }
