@@ -213,12 +213,12 @@ fn a_store_that_fails_at_any_write_leaves_nothing_half_done() {
     let mut world = World::new();
     let bob = Person::new("bob", &mut world.rng);
     let invited = world.invite("bob");
-    // Transparency entry, name, member, invitation, flush.
-    for write in 0..5 {
+    // Transparency entry, its head, name, member, invitation, flush.
+    for write in 0..6 {
         world.faults.fail_write(write, StoreError::Full);
         let request = bob.request(&invited);
         let outcome = world.relay.enroll(&request, world.now, &mut world.rng);
-        if write < 4 {
+        if write < 5 {
             assert_eq!(outcome.answer, Err(EnrollRefusal::Internal));
             assert!(matches!(outcome.reason, EnrollReason::Store(StoreError::Full)));
         }
