@@ -124,7 +124,7 @@ fn readable(log: &Audit, pinned: bool) -> String {
         format!("log     {} entries, root {}", log.head.size, log.head.root),
         format!("head    of {}, log {}", text::rfc3339(log.head.time), log.head.log_id),
         pin_line(&log.pin, pinned),
-        format!("people  {} with a key, {} revocations", log.people.len(), log.revocations),
+        format!("people  {} with a key; keys revoked: {}", log.people.len(), log.revocations),
     ];
     lines.extend(log.findings.iter().map(|finding| {
         let word = match &finding.what {

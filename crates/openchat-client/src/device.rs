@@ -82,5 +82,6 @@ pub(crate) fn device(identity: &Identity) -> Result<Device, DeviceError> {
         certificate: identity.certificate.clone(),
         server_keys: server_keys(identity)?,
         origin: Origin::new(&ca, &identity.server_keys),
+        ca,
     })
 }

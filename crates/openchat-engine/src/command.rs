@@ -1,5 +1,6 @@
 //! What goes into the engine.
 
+use openchat_pki::CaCertificate;
 use openchat_roster::{Role, Rules};
 use openchat_wire::{GroupName, MessageId, Name, relay::ToClient};
 
@@ -12,6 +13,10 @@ use crate::{safety::SafetyNumber, target::Target};
 pub enum Input {
     /// The relay can be reached, as this device.
     Connected,
+    /// The server's TLS has led this device to another key of its CA. It comes before [`Connected`].
+    ///
+    /// [`Connected`]: Self::Connected
+    Authority(Box<CaCertificate>),
     /// It can't any more. Requests without an answer are asked again after the next connection.
     Disconnected,
     /// The relay says something.

@@ -65,6 +65,7 @@ impl Engine {
         }
         match input {
             Input::Connected => self.connected(now, rng),
+            Input::Authority(ca) => self.shared.device.ca = *ca,
             Input::Disconnected => self.disconnected(),
             Input::Frame(frame) => self.frame(frame, now, rng),
             Input::Command(command) => self.command(command, now, rng),

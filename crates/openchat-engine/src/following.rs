@@ -5,6 +5,7 @@ use core::time::Duration;
 use openchat_crypto::{CryptoRng, PublicKey};
 use openchat_pki::{
     Alert, Concern, Entry, Extended, Finding, Irregularity, Logged, MemberCertificate, Watch,
+    rotation,
 };
 use openchat_roster::Access;
 use openchat_wire::{
@@ -169,6 +170,16 @@ impl Shared {
         }
     }
 
+    /// T14: what the server's TLS has shown to this device, everybody must have been told.
+    fn tell_unannounced(&mut self) {
+        let announcements = self.log.mirror().announcements();
+        let Err(fault) = rotation::announced(&self.device.ca, announcements) else { return };
+        if !core::mem::replace(&mut self.unannounced_told, true) {
+            let message = format!("the server's CA has another key, for this device: {fault}");
+            self.pen.alarm(None, AlarmCode::LogIrregular, message, ASK_OPERATOR);
+        }
+    }
+
     fn tell_alert(&mut self, alert: &Alert) {
         if let Concern::Unasked { serial } = &alert.concern
             && self.renewal.is_asked()
@@ -276,6 +287,7 @@ impl Engine {
         let shared = &mut self.shared;
         shared.tell_found(extended);
         shared.tell_missing();
+        shared.tell_unannounced();
         let end = if extended.taken > 0 { ReadEnd::Grown } else { ReadEnd::Same };
         if end == ReadEnd::Grown {
             shared.meet_changed();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use openchat_crypto::{CryptoRng, IdentityKey, PublicKey};
 use openchat_group::Author;
-use openchat_pki::{MemberCertificate, Origin, Serial, ServerKeys};
+use openchat_pki::{CaCertificate, MemberCertificate, Origin, Serial, ServerKeys};
 use openchat_roster::{HeadRef, inbox};
 use openchat_wire::{
     Blob, Fingerprint, GroupId, MessageId, Name, UnixMillis,
@@ -36,6 +36,8 @@ pub struct Device {
     pub certificate: Vec<u8>,
     /// The keys that the CA stated for its relay and its transparency log.
     pub server_keys: ServerKeys,
+    /// The CA that this device trusts, with the keys that have led to it.
+    pub ca: CaCertificate,
     /// The CA's certificates and its statement, to show to others.
     pub origin: Origin,
 }
@@ -110,7 +112,7 @@ pub(crate) struct Known {
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "five independent facts, none of which makes a state"
+    reason = "six independent facts, none of which makes a state"
 )]
 pub(crate) struct Shared {
     pub(crate) device: Device,
@@ -122,6 +124,8 @@ pub(crate) struct Shared {
     pub(crate) head_doubted: bool,
     /// The person was told that the log does not have its certificate.
     pub(crate) missing_told: bool,
+    /// The person was told that the log does not announce the CA's key.
+    pub(crate) unannounced_told: bool,
     /// Whether conversations tell soon how far they have read.
     pub(crate) marks: bool,
     pub(crate) prekeys: Prekeys,
@@ -165,6 +169,7 @@ impl Shared {
             asked: BTreeMap::new(),
             head_doubted: false,
             missing_told: false,
+            unannounced_told: false,
             marks: true,
             prekeys: Prekeys::default(),
             inbox: Inbox::default(),

@@ -62,6 +62,7 @@ pub(crate) fn copy(device: &Device) -> Device {
         key: device.key.clone(),
         certificate: device.certificate.clone(),
         server_keys: device.server_keys,
+        ca: device.ca.clone(),
         origin: device.origin.clone(),
     }
 }
@@ -121,7 +122,7 @@ impl Town {
         let identity = Identity { name: name.clone(), fingerprint: key.fingerprint() };
         let certificate = enrolled.certificate.0;
         let origin = Origin::new(&ca, &enrolled.server_keys.0);
-        let device = Device { name: name.clone(), key, certificate, server_keys, origin };
+        let device = Device { name: name.clone(), key, certificate, server_keys, ca, origin };
         let engine = Engine::new(copy(&device), Snapshot::default()).unwrap();
         Person {
             device,

@@ -2,7 +2,7 @@
 
 use super::{Report, Session, SessionError};
 use crate::{authority, device};
-use openchat_engine::Event;
+use openchat_engine::{Event, Input};
 use openchat_pki::{CaCertificate, MemberCertificate};
 
 impl Session {
@@ -13,7 +13,8 @@ impl Session {
             self.identity.ca = next.to_stored();
             self.identity.ca_pin = next.pin();
             self.ca = next.clone();
-            self.next_ca = Some(next);
+            self.next_ca = Some(next.clone());
+            self.decide(Input::Authority(Box::new(next)));
         }
     }
 

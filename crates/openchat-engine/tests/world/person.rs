@@ -92,6 +92,7 @@ impl Person {
             key: IdentityKey::from_pkcs8(&self.key).unwrap(),
             certificate: self.enrolled.certificate.0.clone(),
             server_keys,
+            ca,
             origin,
         }
     }

@@ -66,7 +66,7 @@ fn verify(data: &DataDir, output: Output) -> Result<(), Failure> {
     let mut lines = vec![
         format!("ok      {size} entries, root {root}"),
         format!("head    of {}, log {}", moment(time), stored.keys.log_id),
-        format!("people  {people} with a key, {revoked} revocations"),
+        format!("people  {people} with a key; keys revoked: {revoked}"),
     ];
     lines.extend(extended.findings.iter().map(told));
     if beyond > 0 {

@@ -170,6 +170,7 @@ impl Device {
             certificate: self.enrolled.certificate.0.clone(),
             server_keys: server_keys.expect("the server's keys"),
             origin: Origin::new(&ca, &self.enrolled.server_keys.0),
+            ca,
         }
     }
 }

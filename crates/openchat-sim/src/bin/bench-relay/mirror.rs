@@ -123,6 +123,7 @@ fn starting(device: &Device, log: &Log, size: usize) -> Vec<Row> {
         key: IdentityKey::from_pkcs8(&device.key.to_pkcs8()).expect("its key"),
         certificate: device.certificate.clone(),
         server_keys: log.keys,
+        ca: device.ca.clone(),
         origin: device.origin.clone(),
     };
     let mut vault = Vault::open(place.path()).expect("a vault");
@@ -182,7 +183,7 @@ fn device() -> (Device, Entry) {
     let pinned = CaCertificate::pinned(ca.certificate(), &ca.pin()).expect("the CA");
     let origin = Origin::new(&pinned, &stated);
     let server_keys = ServerKeys::new(*key.public(), *key.public());
-    (Device { name, key, certificate, server_keys, origin }, Entry::issue(&read))
+    (Device { name, key, certificate, server_keys, ca: pinned, origin }, Entry::issue(&read))
 }
 
 fn own_serial(device: &Device) -> Serial {
