@@ -26,6 +26,7 @@ mod frames;
 mod going;
 mod healing;
 mod insider;
+mod led;
 mod letters;
 mod liar;
 mod lies;
