@@ -9,7 +9,7 @@ use openchat_wire::{
 };
 
 use crate::{
-    conversation::{Conversation, Stage, Wish},
+    conversation::{About, Conversation, Stage, Wish},
     event::{AlarmCode, Event},
     failure::{Failure, code},
     outbox::Outgoing,
@@ -27,6 +27,10 @@ impl Conversation {
             let message = format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len());
             let hint = "Nothing was sent. Send it in parts.";
             return self.fail_text(now, id, Failure::new(code::TOO_LONG, message, hint));
+        }
+        if let About::Former(name) = &self.card.about {
+            let failure = Failure::denied_peer(name);
+            return self.fail_text(now, id, failure);
         }
         match self.card.wish {
             Wish::In if self.stage == Stage::Out => {
@@ -54,8 +58,8 @@ impl Conversation {
     /// Seals and sends what waits, as far as the group's state allows.
     pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
         // What is sealed while the other one of two is away could never be read.
-        if self.stage != Stage::Live || self.progress.cloned || self.is_alone() || self.is_held(now)
-        {
+        let is_over = matches!(self.card.about, About::Former(_)) || self.is_alone();
+        if self.stage != Stage::Live || self.progress.cloned || is_over || self.is_held(now) {
             return;
         }
         while let Some((id, entry)) = self.next_sealed(now) {
