@@ -60,6 +60,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: UnixMillis, rng: &mut dyn CryptoRng) {
         self.ping_at = self.ping_at.map(|at| at.min(now.after(PING_INTERVAL)));
         self.upkeep.draw_near(now);
+        self.shared.draw_renewal_near(now);
         for conversation in self.conversations.values_mut() {
             conversation.draw_deadlines_near(now);
         }

@@ -184,8 +184,7 @@ impl Shared {
         if let Concern::Unasked { serial } = &alert.concern
             && self.renewal.is_asked()
         {
-            // Its answer was lost on the way.
-            self.renewal.settled(&mut self.pen, Some(*serial));
+            self.renewal_shown(*serial);
             if let Some(watch) = self.log.watch_mut() {
                 watch.asked(*serial);
             }

@@ -40,6 +40,10 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// what it shows there is younger than this many renewals.
 const MAX_SERIALS: usize = 64;
 
+/// What was asked for on a connection that is gone shows in the log, which is read first: it is not
+/// asked for once more before.
+const LOST_FIRST: Duration = Duration::from_secs(10);
+
 /// What a device must not forget of its own doing.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Stored {
@@ -56,6 +60,8 @@ pub(crate) struct Renewal {
     is_under_way: bool,
     /// When it is asked for; none while there is no connection.
     pub(crate) at: Option<UnixMillis>,
+    /// Not before this, also on the connections to come.
+    pause: Option<UnixMillis>,
     retries: u32,
     /// Whom to tell.
     orders: Vec<u64>,
@@ -100,7 +106,10 @@ impl Renewal {
         let doubled =
             FIRST_RETRY.saturating_mul(1_u32.checked_shl(self.retries).unwrap_or(u32::MAX));
         self.retries = self.retries.saturating_add(1);
-        self.at = Some(now.after(doubled.min(LONGEST_RETRY).max(at_least)));
+        // Whatever a server says, a certificate that ends is asked for.
+        let wait = doubled.min(LONGEST_RETRY).max(at_least).min(AT_MOST_EVERY);
+        self.pause = Some(now.after(wait));
+        self.at = self.pause;
     }
 }
 
@@ -116,10 +125,34 @@ fn due(certificate: &MemberCertificate, key: &Fingerprint) -> UnixMillis {
 
 impl Shared {
     /// On a new connection.
-    pub(crate) fn plan_renewal(&mut self) {
+    pub(crate) fn plan_renewal(&mut self, now: UnixMillis) {
         self.renewal.is_under_way = false;
-        let certificate = self.certificate.as_ref();
-        self.renewal.at = certificate.map(|certificate| due(certificate, &self.me));
+        self.renewal.at = self.renewal_due();
+        if self.renewal.is_asked() {
+            self.renewal.at = self.renewal.at.map(|at| at.max(now.after(LOST_FIRST)));
+        }
+    }
+
+    fn renewal_due(&self) -> Option<UnixMillis> {
+        let due = due(self.certificate.as_ref()?, &self.me);
+        Some(self.renewal.pause.map_or(due, |pause| due.max(pause)))
+    }
+
+    /// Draws nearer what a clock that was set back has put off.
+    pub(crate) fn draw_renewal_near(&mut self, now: UnixMillis) {
+        self.renewal.pause = self.renewal.pause.map(|pause| pause.min(now.after(AT_MOST_EVERY)));
+        if let (Some(at), Some(due)) = (self.renewal.at, self.renewal_due()) {
+            self.renewal.at = Some(at.min(due.max(now.after(LOST_FIRST))));
+        }
+    }
+
+    /// The log shows a certificate that this device has asked for, and the answer was lost on the way: the
+    /// directory has it.
+    pub(crate) fn renewal_shown(&mut self, serial: Serial) {
+        self.renewal.settled(&mut self.pen, Some(serial));
+        if self.online && !core::mem::replace(&mut self.renewal.is_under_way, true) {
+            self.ask(Asked::Renewal, Request::Certificate(self.me));
+        }
     }
 
     pub(crate) fn forget_renewal(&mut self) {
@@ -150,12 +183,21 @@ impl Shared {
         let claimed = MemberCertificate::claimed(&der.0);
         let is_mine =
             |it: &MemberCertificate| it.fingerprint() == self.me && *it.name() == self.device.name;
-        let certificate = claimed.filter(is_mine).ok_or_else(Failure::not_renewed)?;
+        let is_news = |it: &MemberCertificate| {
+            self.certificate
+                .as_ref()
+                .is_none_or(|old| it.serial() != old.serial() && it.not_after() >= old.not_after())
+        };
+        let certificate = claimed.filter(|it| is_mine(it) && is_news(it));
+        let certificate = certificate.ok_or_else(Failure::not_renewed)?;
         let until = certificate.not_after();
         if let Some(watch) = self.log.watch_mut() {
             watch.asked(certificate.serial());
         }
-        self.renewal.settled(&mut self.pen, Some(certificate.serial()));
+        if !self.renewal.serials().contains(&certificate.serial()) {
+            self.renewal.settled(&mut self.pen, Some(certificate.serial()));
+        }
+        self.renewal.pause = Some(now.after(AT_MOST_EVERY));
         (self.renewal.retries, self.renewal.warned) = (0, None);
         self.renewal.at = Some(due(&certificate, &self.me).max(now.after(AT_MOST_EVERY)));
         self.pen.event(Event::Renewed { certificate: der.0.clone(), until });
@@ -191,7 +233,7 @@ impl Engine {
 
     /// Orders of before the connection.
     pub(crate) fn begin_renewing(&mut self, now: UnixMillis) {
-        self.shared.plan_renewal();
+        self.shared.plan_renewal(now);
         if !self.shared.renewal.orders.is_empty() {
             self.shared.ask_renewal(now);
         }
