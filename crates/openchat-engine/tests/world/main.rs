@@ -25,6 +25,7 @@ mod forming;
 mod frames;
 mod going;
 mod healing;
+mod histories;
 mod insider;
 mod led;
 mod letters;

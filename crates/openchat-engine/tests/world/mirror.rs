@@ -2,7 +2,7 @@
 
 use crate::{
     authority::{Entries, name},
-    liar::{Answers, Honest, Instead, Said},
+    liar::{Answers, Honest, Instead, Lies, Said},
     person::Death,
     random::TestRng,
     world::{HOUR, MINUTE, SECOND, Who, World},
@@ -19,10 +19,7 @@ const ALICE: Who = Who(0);
 const BOB: Who = Who(1);
 
 /// Does something to the entries of every answer about the log, under the true head.
-fn spoil(
-    who: Who,
-    edit: impl Fn(&mut Vec<Blob>) + 'static,
-) -> Box<Answers<impl FnMut(Who, &Request, Said) -> Said>> {
+fn spoil(who: Who, edit: impl Fn(&mut Vec<Blob>) + 'static) -> Box<dyn Lies> {
     Box::new(Answers(move |to, _: &Request, answer: Said| match answer {
         Ok(Answer::Recorded { mut entries, head, complete }) if to == who => {
             edit(&mut entries);

@@ -1,7 +1,7 @@
 //! Certificates that end, and are renewed in time (`docs/protocol.md` §9.5).
 
 use crate::{
-    liar::{Answers, Honest, Instead, Said},
+    liar::{Answers, Honest, Instead, Lies, Said},
     person::Death,
     world::{HOUR, MINUTE, SECOND, Who, World},
 };
@@ -52,7 +52,7 @@ fn aged(seed: u64, days: u64) -> (World, Vec<Who>) {
 }
 
 /// Refuses every further certificate.
-fn refusing(refusal: Refusal) -> Box<Instead<impl FnMut(Who, &Request) -> Option<Said>>> {
+fn refusing(refusal: Refusal) -> Box<dyn Lies> {
     Box::new(Instead(move |_, request: &Request| match request {
         Request::Renew(_) => Some(Err(refusal.clone())),
         _ => None,
@@ -131,7 +131,7 @@ fn t17_a_lost_answer_is_no_alarm_and_no_loop() {
 /// The answer never comes, though the relay has done what it was asked.
 struct Lost(Who);
 
-impl crate::liar::Lies for Lost {
+impl Lies for Lost {
     fn answer(&mut self, to: Who, request: &Request, answer: Said) -> Said {
         match request {
             Request::Renew(_) if to == self.0 => Err(Refusal::Internal),

@@ -19,13 +19,6 @@ const ALICE: Who = Who(0);
 const BOB: Who = Who(1);
 const CAROL: Who = Who(2);
 
-/// Commits in the log of a conversation.
-fn commits_in(world: &World, who: Who, target: &str) -> usize {
-    let log = world.summary(who, target).unwrap().group.unwrap();
-    let is_commit = |entry: &[u8]| matches!(LogEntry::decode(entry), Ok(LogEntry::Commit(_)));
-    world.server.entries(&log, Seq(0)).iter().filter(|(_, entry)| is_commit(entry)).count()
-}
-
 #[test]
 fn t15_a_group_is_keyed_anew_without_the_revoked_one_by_one_commit_within_seconds() {
     let names = ["alice", "bob", "carol", "dan", "erin", "frank", "gina", "hugo"];

@@ -188,7 +188,7 @@ fn heads_of_absurd_size_and_no_heads_at_all_raise_an_alarm_and_stop_nothing() {
         world.run(20 * SECOND);
         for who in [ALICE, BOB] {
             assert_eq!(world.alarms(who), [right], "{n}");
-            assert_eq!(world.person(who).texts(), [text.clone()]);
+            assert_eq!(world.person(who).texts(), std::slice::from_ref(&text));
         }
         world.say(ALICE, "never mind");
         world.run(SECOND);
