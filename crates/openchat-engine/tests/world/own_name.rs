@@ -64,7 +64,7 @@ fn t7_a_second_certificate_alarms_its_owner_until_she_has_answered_and_t4_tells_
 }
 
 #[test]
-fn t7_an_alarm_survives_a_power_cut_and_comes_while_nobody_looks() {
+fn t18_an_alarm_survives_a_power_cut_and_comes_while_nobody_looks() {
     let (mut world, _) = World::with(741, &["alice", "bob"]);
     world.kill(ALICE);
     let (_, _, entry) = world.second_key(ALICE);
