@@ -3,7 +3,7 @@
 //! shows its certificates anew.
 
 use crate::authority;
-use openchat_pki::CaCertificate;
+use openchat_pki::{CaCertificate, CaError, Validity};
 use openchat_wire::{Digest, UnixMillis};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, PeerIncompatible,
@@ -121,8 +121,14 @@ impl PinnedCa {
     fn shown(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Result<ShownCa, Error> {
         let now = UnixMillis(now.as_secs().saturating_mul(1000));
         let certificates: Vec<Vec<u8>> = certificates.iter().map(|der| der.to_vec()).collect();
-        if let Ok(ca) = authority::shown(&certificates, &self.pin(), now) {
-            return Ok(ShownCa { certificates, ca });
+        match authority::shown(&certificates, &self.pin(), now) {
+            Ok(ca) => return Ok(ShownCa { certificates, ca }),
+            // The right one, by a wrong clock.
+            Err(CaError::Change(Validity::Expired)) => return Err(CertificateError::Expired.into()),
+            Err(CaError::Change(Validity::NotYet)) => {
+                return Err(CertificateError::NotValidYet.into());
+            }
+            Err(_) => {}
         }
         let fault = AnotherCa { found: authority::claimed(&certificates, now) };
         Err(CertificateError::Other(OtherError(Arc::new(fault))).into())

@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             RELAY,
             STORE,
             "openchat-engine",
+            "openchat-client",
         ],
     ),
 ];

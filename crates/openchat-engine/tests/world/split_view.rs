@@ -46,7 +46,7 @@ fn assert_convicts(world: &World, who: Who) {
 }
 
 #[test]
-fn t13_a_log_shown_to_one_alone_shows_at_the_first_message_that_crosses() {
+fn t19_a_log_shown_to_one_alone_shows_at_the_first_message_that_crosses() {
     for (speaker, hearers) in [(CAROL, &[ALICE, BOB][..]), (ALICE, &[CAROL])] {
         let (mut world, _) = World::with(701, &["alice", "bob", "carol"]);
         split(&mut world, &[CAROL]);
@@ -64,7 +64,7 @@ fn t13_a_log_shown_to_one_alone_shows_at_the_first_message_that_crosses() {
 }
 
 #[test]
-fn t13_a_log_shown_to_half_of_them_shows_to_the_other_half_at_the_first_message() {
+fn t19_a_log_shown_to_half_of_them_shows_to_the_other_half_at_the_first_message() {
     let names = ["alice", "bob", "carol", "dan", "erin", "frank"];
     let (mut world, all) = World::with(702, &names);
     split(&mut world, &all[..3]);
@@ -84,7 +84,7 @@ fn t13_a_log_shown_to_half_of_them_shows_to_the_other_half_at_the_first_message(
 }
 
 #[test]
-fn t13_logs_that_parted_long_ago_are_told_by_a_proof() {
+fn t19_logs_that_parted_long_ago_are_told_by_a_proof() {
     let (mut world, _) = World::with(703, &["alice", "bob", "carol"]);
     split(&mut world, &[CAROL]);
     world.say(CAROL, "an old head");
@@ -109,7 +109,7 @@ fn t13_logs_that_parted_long_ago_are_told_by_a_proof() {
 }
 
 #[test]
-fn t13_a_device_that_was_given_another_log_key_is_found_out() {
+fn t19_a_device_that_was_given_another_log_key_is_found_out() {
     let mut world = World::new(704);
     for name in ["alice", "bob"] {
         let who = world.enroll(name);
@@ -135,7 +135,7 @@ fn t13_a_device_that_was_given_another_log_key_is_found_out() {
 }
 
 #[test]
-fn t14_a_head_that_is_old_for_ever_is_told_by_whoever_sees_a_newer_one() {
+fn t20_a_head_that_is_old_for_ever_is_told_by_whoever_sees_a_newer_one() {
     let (mut world, _) = World::with(705, &["alice", "bob"]);
     world.show_log(&[BOB], |mut entries| {
         entries.truncate(3);
@@ -153,7 +153,7 @@ fn t14_a_head_that_is_old_for_ever_is_told_by_whoever_sees_a_newer_one() {
 }
 
 #[test]
-fn t14_what_is_only_on_its_way_is_read_first() {
+fn t20_what_is_only_on_its_way_is_read_first() {
     let (mut world, _) = World::with(706, &["alice", "bob"]);
     // Nothing is pushed, and answers take a while.
     world.liar = Box::new(crate::liar::Pushes(|_, frame| match frame {
