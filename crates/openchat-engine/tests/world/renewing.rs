@@ -1,7 +1,7 @@
 //! Certificates that end, and are renewed in time (`docs/protocol.md` §9.5).
 
 use crate::{
-    liar::{Answers, Honest, Instead, Lies, Said},
+    liar::{Honest, Instead, Lies, Said},
     person::Death,
     world::{HOUR, MINUTE, SECOND, Who, World},
 };
@@ -236,13 +236,13 @@ fn t17_who_is_not_renewed_is_told_at_30_14_and_3_days() {
 
 #[test]
 fn t17_a_certificate_that_is_no_better_or_somebody_elses_is_not_taken() {
-    let (mut world, _) = aged(806, 66);
+    let (mut world, _) = World::with(806, &["alice", "bob"]);
     let (bobs, (_, other, _)) = (world.person(BOB).device().certificate, world.second_key(ALICE));
     for der in [bobs, other, vec![1, 2, 3], Vec::new()] {
         let before = certificate(&world, ALICE);
-        world.liar = Box::new(Answers(move |_, request: &Request, answer| match request {
-            Request::Renew(_) => Ok(Answer::Certificate(Blob(der.clone()))),
-            _ => answer,
+        world.liar = Box::new(Instead(move |_, request: &Request| match request {
+            Request::Renew(_) => Some(Ok(Answer::Certificate(Blob(der.clone())))),
+            _ => None,
         }));
         world.kill(ALICE);
         world.start(ALICE);
