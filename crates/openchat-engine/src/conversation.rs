@@ -211,6 +211,8 @@ pub(crate) struct Conversation {
     /// Certificates of people to be brought in that the mirror did not have, and the reads after
     /// which it must.
     pub(crate) claimed_keys: Vec<(Name, Blob, Ticket)>,
+    /// The certificate of the other one of two, while the person has not decided about its key.
+    pub(crate) undecided: Option<(Name, Blob)>,
     /// The size of the transparency log that this device has last told of here.
     pub(crate) witnessed: u64,
     /// Who was accused of another history already.
@@ -270,6 +272,7 @@ impl Conversation {
             unproven: None,
             head_asked: None,
             claimed_keys: Vec::new(),
+            undecided: None,
             witnessed: 0,
             accused: BTreeSet::new(),
             expected: None,
@@ -387,6 +390,7 @@ impl Conversation {
         }
         (self.intent, self.head_asked, self.unproven) = (None, None, None);
         self.claimed_keys.clear();
+        self.undecided = None;
         (self.notes.barred, self.notes.rereads) = (false, 0);
         self.forget_asked();
         self.claimed = None;

@@ -13,7 +13,7 @@ use openchat_wire::{
 use crate::{
     command::Bring,
     conversation::{About, Conversation, Intent, Stage},
-    event::{AlarmCode, Event, Trust},
+    event::{AlarmCode, Event},
     failure::{Failure, code},
     following::Proof,
     shared::{ASK_OPERATOR, Ask, Known, Now},
@@ -163,17 +163,31 @@ impl Conversation {
             Proof::Proven(known) => {
                 let key = known.key.fingerprint();
                 now.shared.met(name, key);
-                // Nothing is sealed for a key that has taken the place of one that was known.
-                if now.shared.trust(name, &key) == Trust::Changed {
-                    self.give_up_on(now, name, &Failure::changed(name));
-                } else {
-                    self.person_known(now, known);
+                // Nothing is sealed for a key that has taken the place of one that was compared.
+                let is_to_wait = now.shared.pins.get(name).is_some_and(|pin| pin.holds(&key));
+                match &self.card.about {
+                    _ if !is_to_wait => self.person_known(now, known),
+                    About::Direct(peer) if peer == name => self.hold(now, name, der),
+                    _ => self.give_up_on(now, name, &Failure::changed(name)),
                 }
             }
             Proof::Unreadable => self.not_certified(now, name),
             Proof::Unproven => {}
         }
         proof
+    }
+
+    /// What is written to this person waits for the decision about the key.
+    fn hold(&mut self, now: &mut Now<'_>, name: &Name, der: &Blob) {
+        self.undecided = Some((name.clone(), der.clone()));
+        self.is_held(now);
+    }
+
+    /// The person has decided about somebody's key.
+    pub(crate) fn judge_undecided(&mut self, now: &mut Now<'_>) {
+        if let Some((name, der)) = self.undecided.take() {
+            self.judge_key(now, &name, &der);
+        }
     }
 
     fn not_certified(&mut self, now: &mut Now<'_>, name: &Name) {

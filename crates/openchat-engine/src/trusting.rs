@@ -75,6 +75,7 @@ impl Engine {
         self.shared.pen.event(Event::Done { order, target });
         let mut now = Now { shared: &mut self.shared, time, rng };
         for conversation in self.conversations.values_mut() {
+            conversation.judge_undecided(&mut now);
             conversation.flush(&mut now);
         }
     }

@@ -6,10 +6,12 @@ use crate::{
     person::Death,
     world::{MINUTE, SECOND, Who, World},
 };
-use openchat_engine::{AlarmCode, ConversationKind, Event, Order, Standing};
+use openchat_engine::{
+    AlarmCode, Command, ConversationKind, Event, Grounds, Input, Order, Standing,
+};
 use openchat_roster::SignedPrekey;
 use openchat_wire::{
-    Blob,
+    Blob, Name,
     relay::{Answer, Request},
 };
 
@@ -215,10 +217,12 @@ fn a_certificate_of_another_name_is_refused() {
 }
 
 #[test]
-fn nothing_is_sealed_for_a_key_that_has_taken_the_place_of_a_known_one() {
+fn nothing_is_sealed_for_a_key_that_has_taken_the_place_of_a_compared_one() {
     let mut world = two(251);
     world.tell(ALICE, "@bob", "to bob");
     world.run(MINUTE);
+    let number = world.person(ALICE).engine.as_ref().unwrap().contact(&name("bob")).unwrap().number;
+    trust(&mut world, ALICE, Grounds::Compared(number));
     world.done(BOB, Order::Leave { target: target("@alice") });
     world.run(MINUTE);
     // Somebody else gets the name, as the log says to everybody.
@@ -232,11 +236,30 @@ fn nothing_is_sealed_for_a_key_that_has_taken_the_place_of_a_known_one() {
     world.forget_events();
     world.tell(ALICE, "@bob", "secret");
     world.run(MINUTE);
-    let failed = |event: &Event| matches!(event, Event::Failed { code: "changed", .. });
-    assert!(world.person(ALICE).events.iter().any(failed), "{:?}", world.person(ALICE).events);
+    let held = |event: &&Event| matches!(event, Event::Waiting { code: "held", .. });
+    assert_eq!(world.person(ALICE).events.iter().filter(held).count(), 1);
     assert_eq!(world.alarms(ALICE), []);
-    assert_eq!(world.person(BOB).texts(), ["to bob"]);
     assert_eq!(world.person(false_bob).texts(), [] as [&str; 0]);
+    // Nor by a start; it is kept, and goes when the person has decided.
+    world.kill(ALICE);
+    world.wake(ALICE);
+    world.run(MINUTE);
+    assert_eq!(world.queued(ALICE), 1);
+    assert_eq!(world.person(false_bob).texts(), [] as [&str; 0]);
+    trust(&mut world, ALICE, Grounds::Accepted);
+    world.run(MINUTE);
+    assert_eq!(world.person(false_bob).texts(), ["secret"]);
+    assert_eq!(world.person(BOB).texts(), ["to bob"]);
+}
+
+fn name(of: &str) -> Name {
+    of.parse().unwrap()
+}
+
+fn trust(world: &mut World, who: Who, on: Grounds) {
+    let order = world.next();
+    world.input(who, Input::Command(Command::Trust { order, who: name("bob"), on }));
+    world.outcome(who, order).expect("decided at once").unwrap();
 }
 
 #[test]
