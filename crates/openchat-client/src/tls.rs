@@ -121,17 +121,20 @@ impl PinnedCa {
     fn shown(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Result<ShownCa, Error> {
         let now = UnixMillis(now.as_secs().saturating_mul(1000));
         let certificates: Vec<Vec<u8>> = certificates.iter().map(|der| der.to_vec()).collect();
-        match authority::shown(&certificates, &self.pin(), now) {
+        let why = match authority::shown(&certificates, &self.pin(), now) {
             Ok(ca) => return Ok(ShownCa { certificates, ca }),
-            // The right one, by a wrong clock.
-            Err(CaError::Change(Validity::Expired)) => return Err(CertificateError::Expired.into()),
-            Err(CaError::Change(Validity::NotYet)) => {
-                return Err(CertificateError::NotValidYet.into());
+            Err(why) => why,
+        };
+        let found = authority::claimed(&certificates, now);
+        // The right one, by a wrong clock.
+        let is_ours = found == Some(self.pin());
+        match why {
+            CaError::Change(Validity::Expired) if is_ours => Err(CertificateError::Expired.into()),
+            CaError::Change(Validity::NotYet) if is_ours => {
+                Err(CertificateError::NotValidYet.into())
             }
-            Err(_) => {}
+            _ => Err(CertificateError::Other(OtherError(Arc::new(AnotherCa { found }))).into()),
         }
-        let fault = AnotherCa { found: authority::claimed(&certificates, now) };
-        Err(CertificateError::Other(OtherError(Arc::new(fault))).into())
     }
 }
 
