@@ -6,7 +6,7 @@ use openchat_wire::{GroupName, MessageId, Name, relay::ToClient};
 
 #[cfg(doc)]
 use crate::event::Event;
-use crate::{safety::SafetyNumber, target::Target};
+use crate::{body::Body, output::Want, safety::SafetyNumber, target::Target};
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -42,8 +42,15 @@ pub enum Command {
         target: Target,
         /// Chosen at random by the caller; names the message for ever.
         id: MessageId,
-        /// What.
-        text: String,
+        /// What. The parts of a file are to be in the vault before: they are asked for.
+        what: Body,
+    },
+    /// The part of a file that was wanted.
+    Part {
+        /// Which.
+        want: Want,
+        /// What it is; nothing if the vault does not have it, which ends the file.
+        bytes: Option<Vec<u8>>,
     },
     /// Ask for a further certificate now. It waits for a connection. [`Event::Done`] or
     /// [`Event::Failed`] tells what came of it, [`Event::Renewed`] before that what came.
@@ -147,6 +154,13 @@ pub enum Order {
         /// The new rules.
         rules: Rules,
     },
+    /// Go on with a file of this device's own that the server has refused a part of.
+    Resume {
+        /// Where.
+        target: Target,
+        /// The message that has offered it.
+        file: MessageId,
+    },
     /// Come back with new keys. It is also the person's answer to the alarm that another copy of
     /// this device is running.
     Rejoin {
@@ -169,6 +183,7 @@ impl Order {
             | Self::Kick { target, .. }
             | Self::Role { target, .. }
             | Self::Rules { target, .. }
+            | Self::Resume { target, .. }
             | Self::Rejoin { target } => target,
         })
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backlog::Backlog,
     delivered::Marks,
+    downloads::Downloads,
     dropped::DroppedRange,
     event::{AlarmCode, MemberView},
     failure::about,
@@ -30,6 +31,7 @@ use crate::{
     tasks::{Founding, Task},
     timers::{LEAVE_WAIT, LONGEST_REVOCATION_RETRY, Timers},
     transparency::Ticket,
+    uploads::Uploads,
     witness::Expected,
 };
 
@@ -183,6 +185,8 @@ pub(crate) struct Conversation {
     pub(crate) progress: Progress,
     pub(crate) history: History,
     pub(crate) outbox: Outbox,
+    pub(crate) uploads: Uploads,
+    pub(crate) downloads: Downloads,
     pub(crate) said: Said,
     pub(crate) missed: Missed,
     pub(crate) marks: Marks,
@@ -256,6 +260,8 @@ impl Conversation {
             progress,
             history: History::default(),
             outbox: Outbox::new(local),
+            uploads: Uploads::new(local),
+            downloads: Downloads::default(),
             said: Said::new(local),
             missed: Missed::default(),
             marks: Marks::default(),

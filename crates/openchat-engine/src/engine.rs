@@ -7,7 +7,7 @@ use openchat_crypto::CryptoRng;
 use openchat_group::Group;
 use openchat_roster::Roster;
 use openchat_wire::{
-    Blob, Epoch, GroupId, MessageId, UnixMillis,
+    Blob, Epoch, Fingerprint, GroupId, MessageId, UnixMillis,
     limits::PING_INTERVAL,
     relay::{Answer, Refusal, Request, ToClient},
 };
@@ -94,10 +94,21 @@ impl Engine {
         own.chain(device.into_iter().flatten()).min()
     }
 
-    /// Texts that are not known to be in the log.
+    /// Texts that are not known to be in the log, and files that are not all there.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.conversations.values().map(|conversation| conversation.outbox.len()).sum()
+        self.conversations.values().map(Conversation::queued).sum()
+    }
+
+    /// This device's key, as others name it.
+    #[must_use]
+    pub const fn me(&self) -> Fingerprint {
+        self.shared.me
+    }
+
+    /// Files of this device's own whose parts may still be wanted, by the messages that offer them.
+    pub fn files(&self) -> impl Iterator<Item = MessageId> {
+        self.conversations.values().flat_map(Conversation::files)
     }
 
     /// Whether this device can be added while it is away, and knows of all its groups: on this
@@ -111,6 +122,12 @@ impl Engine {
     #[must_use]
     pub fn log_size(&self) -> u64 {
         self.shared.log.mirror().size()
+    }
+
+    /// When the server signed the newest head of that log which this device has seen.
+    #[must_use]
+    pub fn log_time(&self) -> Option<UnixMillis> {
+        self.shared.log.mirror().head().map(|head| head.time)
     }
 
     /// What the transparency log has about this device that it did not ask for, while its person has
@@ -190,7 +207,7 @@ impl Engine {
             rules: roster.and_then(|roster| roster.policy()).map(|policy| policy.rules),
             members: conversation.members(&self.shared),
             invited: invited.map(|admitted| admitted.name.clone()).collect(),
-            queued: conversation.outbox.len(),
+            queued: conversation.queued(),
             stopped: conversation.progress.cloned,
         }
     }
@@ -227,7 +244,12 @@ impl Engine {
     fn command(&mut self, command: Command, time: UnixMillis, rng: &mut dyn CryptoRng) {
         match command {
             Command::Open { target } => self.open(&target, time, rng),
-            Command::Send { target, id, text } => self.send(&target, (id, text), time, rng),
+            Command::Send { target, id, what } => self.send(&target, (id, what), time, rng),
+            Command::Part { want, bytes } => {
+                self.with(want.conversation, time, rng, |conversation, now| {
+                    conversation.take_part(now, (want.file, want.index), bytes);
+                });
+            }
             Command::Renew { order } => self.renew(order, time),
             Command::Trust { order, who, on } => self.trust(order, &who, on, time, rng),
             Command::Order { order, what } => self.order(order, what, time, rng),
@@ -374,6 +396,7 @@ impl Engine {
         conversation.forget_group(&mut now);
         now.shared.pen.delete(Key::conversation(local));
         now.shared.relabel = true;
+        conversation.uploads.clear(&mut now.shared.pen);
         conversation.outbox.drain(&mut now.shared.pen)
     }
 
@@ -381,7 +404,7 @@ impl Engine {
     fn hand_over(&mut self, texts: Vec<Outgoing>, to: Local) {
         let Some(conversation) = self.conversations.get_mut(&to) else { return };
         for text in texts {
-            conversation.outbox.push(&mut self.shared.pen, text);
+            conversation.queue(&mut self.shared.pen, text);
         }
     }
 

@@ -5,7 +5,10 @@ use openchat_wire::{Epoch, Fingerprint, GroupId, MessageId, Name, Seq, UnixMilli
 
 #[cfg(doc)]
 use crate::command::Order;
-use crate::target::Target;
+use crate::{
+    body::{Body, MessageRef},
+    target::Target,
+};
 
 /// How sure this device is whom a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +108,41 @@ pub struct StoredMessage {
     /// The author's clock.
     pub time: UnixMillis,
     /// What it says.
-    pub text: String,
+    pub body: Body,
     /// Written on this device.
+    pub own: bool,
+}
+
+impl StoredMessage {
+    /// What of it is a text to be shown and searched.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.body.text()
+    }
+
+    /// What names it.
+    #[must_use]
+    pub const fn named(&self) -> MessageRef {
+        MessageRef { author: self.fingerprint, id: self.id }
+    }
+}
+
+/// How far a file has come: its parts in the log if it is this device's own, else those that are here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The conversation.
+    pub target: String,
+    /// The log.
+    pub group: GroupId,
+    /// The message that has offered it.
+    pub file: MessageRef,
+    /// What its sender calls it.
+    pub name: String,
+    /// Bytes so far. All of them, if it is the size; what came is to be compared with its hash then.
+    pub done: u64,
+    /// Bytes of it.
+    pub size: u64,
+    /// Sent by this device.
     pub own: bool,
 }
 
@@ -274,6 +310,8 @@ pub enum Event {
     },
     /// A message, in log order; one's own too.
     Message(StoredMessage),
+    /// More of a file is there.
+    Progress(Progress),
     /// One's own message is in the log.
     Ack {
         /// Which.

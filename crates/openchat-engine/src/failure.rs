@@ -2,7 +2,7 @@
 
 use openchat_wire::{MessageId, Name, relay::Quota};
 
-use crate::{event::Event, shared::deciding};
+use crate::{body::BodyError, event::Event, shared::deciding};
 
 /// Codes of failures; stable, for scripts.
 pub(crate) mod code {
@@ -20,10 +20,12 @@ pub(crate) mod code {
     pub(crate) const NAME_TAKEN: &str = "name-taken";
     pub(crate) const NO_ACCESS: &str = "no-access";
     pub(crate) const NO_ROOM: &str = "no-room";
+    pub(crate) const NO_FILE: &str = "no-such-file";
     pub(crate) const NO_PREKEY: &str = "no-prekey";
     pub(crate) const NOBODY: &str = "no-such-person";
     pub(crate) const NOT_INVITED: &str = "not-invited";
     pub(crate) const NOT_MEMBER: &str = "not-a-member";
+    pub(crate) const NOT_SAYABLE: &str = "not-sayable";
     pub(crate) const NOT_STORED: &str = "not-stored";
     pub(crate) const NOT_THE_SAME: &str = "not-the-same";
     pub(crate) const NOT_REPEATED: &str = "not-repeated";
@@ -184,6 +186,42 @@ impl Failure {
              then try again."
         );
         Self::new(code::NO_ROOM, quota.to_string(), hint)
+    }
+
+    /// What is to be said is none.
+    pub(crate) fn no_body(cause: &BodyError) -> Self {
+        let message = format!("this can't be sent: {cause}");
+        match cause {
+            BodyError::TooLong { .. } => {
+                Self::new(code::TOO_LONG, message, "Nothing was sent. Send it in parts.")
+            }
+            BodyError::Size(_) => {
+                Self::new(code::TOO_LONG, message, "Nothing was sent. Split it: split -b 60M FILE")
+            }
+            _ => Self::new(code::NOT_SAYABLE, message, "Nothing was sent."),
+        }
+    }
+
+    /// The same, about a file of which some parts are in the log.
+    pub(crate) fn stops(self, name: &str, done: u32, of: u32) -> Self {
+        let message = format!("{} ({done} of {of} parts of '{name}' were sent)", self.message);
+        let hint = format!(
+            "{} Go on: /resume ID, or openchat file resume ID. Take it back: /delete ID.",
+            self.hint.replace("Nothing was sent. ", "").replace("then send it again", "then go on")
+        );
+        Self { message, hint, ..self }
+    }
+
+    /// The parts of a file are not where they were put.
+    pub(crate) fn file_lost(name: &str) -> Self {
+        let message =
+            format!("'{name}' can't be sent to its end: its parts are not there any more");
+        Self::new(code::NO_FILE, message, "Send the file again.")
+    }
+
+    pub(crate) fn no_file() -> Self {
+        let message = "no file of this device under that id is on its way";
+        Self::new(code::NO_FILE, message, "What there is: openchat file list TARGET")
     }
 
     pub(crate) fn not_repeated(texts: usize) -> Self {

@@ -11,6 +11,7 @@ use crate::{
     conversation::{Conversation, Leaver, Stage, Wish},
     event::{AlarmCode, Change, Event},
     failure::Failure,
+    outbox::Outgoing,
     record::Key,
     shared::{ASK_OPERATOR, Ask, Now},
     timers::Timers,
@@ -213,9 +214,11 @@ impl Conversation {
                 now.shared.pen.event(Event::Gone { target, change, by: None });
                 for id in self.outbox.waiting() {
                     self.outbox.refuse(&mut now.shared.pen, id);
-                    let target = Some(self.target());
-                    now.shared.pen.event(Failure::gone().event(None, Some(id), target));
+                    if self.outbox.find(id).is_some_and(Outgoing::is_text) {
+                        self.fail_text(now, id, Failure::gone());
+                    }
                 }
+                self.cancel_files(now, &Failure::gone());
                 self.fail_arrivals(now, &Failure::no_access());
             }
             Wish::Leaving => self.gone(now, Change::Left, None),
@@ -229,6 +232,7 @@ impl Conversation {
 
     /// What was written here will not be sent: it is said, text by text.
     pub(crate) fn fail_texts(&mut self, now: &mut Now<'_>, failure: &Failure) {
+        self.cancel_files(now, failure);
         let target = self.target();
         for outgoing in self.outbox.drain(&mut now.shared.pen) {
             if outgoing.is_text() {

@@ -17,12 +17,15 @@
 
 mod archive;
 mod backlog;
+mod body;
 mod changes;
+mod chunk;
 mod command;
 mod commits;
 mod content;
 mod conversation;
 mod delivered;
+mod downloads;
 mod dropped;
 mod engine;
 mod event;
@@ -57,18 +60,21 @@ mod timers;
 mod transparency;
 mod trusting;
 mod upkeep;
+mod uploads;
 mod witness;
 
+pub use body::{Body, BodyError, MessageRef, Offer};
+pub use chunk::{Chunk, chunk_id};
 pub use command::{Bring, Command, Grounds, GroupKind, Input, Order};
 pub use engine::Engine;
 pub use event::{
     AlarmCode, Change as MemberChange, Delivery, Event, Kind as ConversationKind, MemberView,
-    Standing, StoredMessage, Summary, Trust,
+    Progress, Standing, StoredMessage, Summary, Trust,
 };
 pub use loader::{LoadError, Snapshot};
 /// What members may do, for front ends.
 pub use openchat_roster::{Inviting, Joining, Role, Rules};
-pub use output::Output;
+pub use output::{Output, Want};
 pub use record::{Change, Key};
 pub use safety::{SafetyNumber, SafetyNumberError};
 pub use shared::Device;

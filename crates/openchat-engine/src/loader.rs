@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use openchat_group::{Group, Pending, RestoreError, StateKey};
 use openchat_roster::{CommitEntry, LeaveEntry, LogEntry, Operation};
 use openchat_wire::{
-    Blob, DecodeError, Digest, Fingerprint, GroupId, Name, Seq, decode,
+    Blob, DecodeError, Digest, Fingerprint, GroupId, MessageId, Name, Seq, decode,
     limits::{MAX_COMMIT, MAX_ENTRY},
 };
 
 use crate::{
     archive::Archive,
     conversation::{Card, Conversation, Leaver, Progress, Wish},
+    downloads::Download,
     engine::Engine,
     following::Warning,
     history::Past,
@@ -23,6 +24,7 @@ use crate::{
     record::{Key, Kind, Local},
     renewal,
     target::{Tag, Target},
+    uploads::Upload,
 };
 
 /// Bytes of the largest record: a commit and the secrets that go with it.
@@ -56,6 +58,7 @@ pub(crate) struct Loader {
     groups: BTreeMap<GroupId, Stored>,
     outgoing: Vec<(Local, u64, Outgoing)>,
     said: Vec<(Local, u64, Own)>,
+    uploads: Vec<(Local, MessageId, Upload)>,
     /// Kept before there was a mirror.
     outdated: Vec<Key>,
     logged: BTreeMap<u64, Blob>,
@@ -79,6 +82,7 @@ struct Stored {
     letters: Vec<(Seq, Letter)>,
     leavers: Vec<(Fingerprint, LeaveEntry)>,
     missed: Vec<Named>,
+    downloads: Vec<(Named, Download)>,
     marks: Vec<(Fingerprint, Seq)>,
 }
 
@@ -109,6 +113,10 @@ impl Loader {
             Kind::Said => {
                 let (local, order) = key.numbers().ok_or(LoadError::Key)?;
                 self.said.push((local, order, decode(bytes, 2 * MAX_ENTRY)?));
+            }
+            Kind::Upload => {
+                let (local, id) = key.number_and_message().ok_or(LoadError::Key)?;
+                self.uploads.push((local, id, decode(bytes, MAX_ENTRY)?));
             }
             Kind::Prekey => {
                 let hash = Digest(key.hash().ok_or(LoadError::Key)?);
@@ -158,6 +166,11 @@ impl Loader {
                 conversation.said.load(order, own);
             }
         }
+        for (local, id, upload) in self.uploads {
+            if let Some(conversation) = engine.conversations.get_mut(&local) {
+                conversation.uploads.load(id, upload);
+            }
+        }
         let me = engine.shared.me;
         engine.conversations.values_mut().for_each(|conversation| conversation.recount_marks(&me));
         Ok(())
@@ -204,6 +217,10 @@ impl Stored {
             Kind::Mark => {
                 let member = Fingerprint(key.hash().ok_or(LoadError::Key)?);
                 self.marks.push((member, decode(bytes, MAX_RECORD)?));
+            }
+            Kind::Download => {
+                let file = key.author_and_message().ok_or(LoadError::Key)?;
+                self.downloads.push((file, decode(bytes, MAX_RECORD)?));
             }
             Kind::Missed => self.missed = decode(bytes, MAX_RECORD)?,
             Kind::Leave => {
@@ -263,6 +280,9 @@ impl Stored {
         }
         conversation.history.load(self.past);
         conversation.missed.load(self.missed);
+        for ((author, id), download) in self.downloads {
+            conversation.downloads.load(author, id, download);
+        }
         self.marks.into_iter().for_each(|(member, seq)| conversation.marks.load(member, seq));
         conversation.given_up = self.given_up;
         for (author, entry) in self.leavers {

@@ -7,6 +7,7 @@ use openchat_wire::{
 };
 
 use crate::{
+    body::Body,
     content::unwrap,
     conversation::{About, Conversation},
     event::{AlarmCode, Event, StoredMessage},
@@ -64,12 +65,16 @@ impl Conversation {
         mine: Outgoing,
     ) -> (Fingerprint, MessageId, Digest) {
         let is_news = self.is_news(now, &mine);
+        let is_part = mine.part().is_some() && mine.repeats.is_none();
         let Outgoing { id, content, .. } = mine;
         let (me, hash) = (now.shared.me, content.hash());
         if is_news {
             self.show(now, seq, (me, id), &unwrap(&content).1);
             self.count_marks(seq, id, epoch);
+            self.offer_logged(now, id, epoch);
             self.said.push(&mut now.shared.pen, id, content, epoch);
+        } else if is_part {
+            self.part_logged(now, &content);
         }
         (me, id, hash)
     }
@@ -86,8 +91,17 @@ impl Conversation {
         match content.kind {
             ContentKind::NAMING => self.take_naming(now, named.0, &content.body),
             ContentKind::MISSED => self.say_again(now, named.0, &content.body),
+            ContentKind::CHUNK => self.take_chunk(now, seq, named, &content.body),
             _ => {
-                self.show(now, seq, named, &content);
+                match self.show(now, seq, named, &content) {
+                    // Of this device's own, as it is not known any more in which epoch it was sealed.
+                    Some(Body::File(_)) if named.0 == now.shared.me => {
+                        self.offer_logged(now, named.1, Epoch(0));
+                    }
+                    Some(Body::File(offer)) => self.offered(now, seq, named, &offer),
+                    Some(Body::Delete { of }) => self.take_back_file(now, (named.0, of)),
+                    _ => {}
+                }
                 self.owe_mark(now, named.0);
             }
         }
@@ -108,21 +122,23 @@ impl Conversation {
         let me = now.shared.me;
         let Some(asker) = self.seat(&asker).map(|seat| seat.seated) else { return };
         let Some(newest) = self.newest_seat() else { return };
-        let mut late = 0_usize;
+        let audience = Audience { asker, newest };
+        let (mut late, mut parts) = (0_usize, Vec::new());
         for (_, id) in missed.into_iter().filter(|(author, _)| *author == me) {
             let is_in_log = self.history.said(me, id).is_some() && !self.outbox.contains(id);
             if !is_in_log {
                 continue;
             }
             let pen = &mut now.shared.pen;
-            match self.said.again(pen, id, Audience { asker, newest }) {
+            match self.said.again(pen, id, audience) {
                 Again::Say(content, epoch) => {
                     self.outbox.push(pen, Outgoing::again(id, content, epoch));
                 }
                 Again::Late => late = late.saturating_add(1),
-                Again::Nothing => {}
+                Again::Nothing => parts.push(id),
             }
         }
+        let late = late.saturating_add(self.say_parts_again(now, &parts, audience));
         if late > 0 {
             self.report(now, None, Failure::not_repeated(late));
         }
@@ -237,12 +253,15 @@ impl Conversation {
         seq: Seq,
         (author, id): (Fingerprint, MessageId),
         content: &Content,
-    ) {
-        let Some(group) = &self.group else { return };
-        let Some(seat) = group.roster().seat(&author) else { return };
-        let text = match readable(content) {
-            Ok(text) => text,
-            Err(cause) => return self.unreadable_because(now, seq, cause, UPDATE),
+    ) -> Option<Body> {
+        let group = self.group.as_ref()?;
+        let seat = group.roster().seat(&author)?;
+        let body = match Body::from_bytes(content.kind.0, &content.body.0) {
+            Ok(body) => body,
+            Err(cause) => {
+                self.unreadable_because(now, seq, &cause.to_string(), UPDATE);
+                return None;
+            }
         };
         let message = StoredMessage {
             group: *group.roster().group(),
@@ -253,10 +272,11 @@ impl Conversation {
             fingerprint: author,
             trust: now.shared.trust(&seat.name, &author),
             time: content.time,
-            text,
+            body: body.clone(),
             own: author == now.shared.me,
         };
         now.shared.pen.message(message);
+        Some(body)
     }
 
     fn unreadable(&mut self, now: &mut Now<'_>, seq: Seq, header: MessageHeader, why: Unreadable) {
@@ -285,18 +305,8 @@ impl Conversation {
         }
     }
 
-    fn unreadable_because(&self, now: &mut Now<'_>, seq: Seq, cause: &str, hint: &str) {
+    pub(crate) fn unreadable_because(&self, now: &mut Now<'_>, seq: Seq, cause: &str, hint: &str) {
         let (cause, hint) = (cause.to_owned(), hint.to_owned());
         now.shared.pen.event(Event::Unreadable { target: self.target(), seq, cause, hint });
     }
-}
-
-fn readable(content: &Content) -> Result<String, &'static str> {
-    if content.kind != ContentKind::TEXT {
-        return Err("a kind of content that this version does not know");
-    }
-    if content.body.0.len() > MAX_TEXT {
-        return Err("a text longer than the limit");
-    }
-    String::from_utf8(content.body.0.clone()).map_err(|_| "a text that is not UTF-8")
 }

@@ -7,6 +7,7 @@ use openchat_roster::Naming;
 use openchat_wire::{Digest, GroupName, MessageId, Name, UnixMillis};
 
 use crate::{
+    body::Body,
     command::{Bring, GroupKind, Order},
     conversation::{About, Card, Conversation, Stage, Wish},
     engine::Engine,
@@ -40,13 +41,13 @@ impl Engine {
     pub(crate) fn send(
         &mut self,
         target: &Target,
-        (id, text): (MessageId, String),
+        (id, what): (MessageId, Body),
         time: UnixMillis,
         rng: &mut dyn CryptoRng,
     ) {
         match self.find_or_begin(target) {
             Ok(local) => self.with(local, time, rng, |conversation, now| {
-                conversation.send(now, id, text);
+                conversation.send(now, id, &what);
             }),
             Err(failure) => self.fail(None, Some(id), target, failure),
         }
@@ -143,7 +144,7 @@ impl Engine {
         Ok(self.add(Card { about, group: None, wish: Wish::In, inviter: None }))
     }
 
-    fn with(
+    pub(crate) fn with(
         &mut self,
         local: Local,
         time: UnixMillis,
@@ -201,6 +202,7 @@ impl Conversation {
             Order::Kick { who, .. } => self.ordered(now, order, Deed::Kick(who)),
             Order::Role { who, role, .. } => self.ordered(now, order, Deed::Role(who, role)),
             Order::Rules { rules, .. } => self.ordered(now, order, Deed::Rules(rules)),
+            Order::Resume { file, .. } => self.resume_file(now, order, file),
             Order::Rejoin { .. } => self.ordered(now, order, Deed::Rejoin),
         }
     }

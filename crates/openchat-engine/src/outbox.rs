@@ -7,7 +7,9 @@ use openchat_wire::{Blob, Epoch, MessageId, Seq};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    content::kind_of,
+    body::{Body, Offer},
+    chunk::Chunk,
+    content::{kind_of, unwrap},
     output::Pen,
     record::{Key, Local},
 };
@@ -36,9 +38,29 @@ impl Outgoing {
         Self { repeats: Some(epoch), ..Self::new(id, content) }
     }
 
-    /// Something that the person wrote, rather than the device.
+    /// Something that the person said, rather than the device; of a file, the offer.
     pub(crate) fn is_text(&self) -> bool {
-        kind_of(&self.content) == ContentKind::TEXT
+        let of_devices =
+            [ContentKind::NAMING, ContentKind::MISSED, ContentKind::WITNESSED, ContentKind::CHUNK];
+        !of_devices.contains(&kind_of(&self.content))
+    }
+
+    fn is_chunk(&self) -> bool {
+        self.content.kind == ContentKind::CHUNK
+    }
+
+    /// The file that it offers, for the first time.
+    pub(crate) fn offer(&self) -> Option<Offer> {
+        let content = unwrap(&self.content).1;
+        match Body::from_bytes(content.kind.0, &content.body.0) {
+            Ok(Body::File(offer)) if self.repeats.is_none() => Some(offer),
+            _ => None,
+        }
+    }
+
+    /// The part of a file that it is.
+    pub(crate) fn part(&self) -> Option<Chunk> {
+        self.is_chunk().then(|| Chunk::read(&self.content.body).ok()).flatten()
     }
 }
 
@@ -91,6 +113,28 @@ impl Outbox {
     /// Whether anything waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.iter().all(|item| item.outgoing.refused)
+    }
+
+    /// Parts of files that the log is not known to have.
+    pub(crate) fn chunks(&self) -> usize {
+        let waits = |item: &&Item| !item.outgoing.refused && item.outgoing.is_chunk();
+        self.items.iter().filter(waits).count()
+    }
+
+    /// Whether what is put in now goes out at once.
+    pub(crate) fn is_free(&self) -> bool {
+        let waits = |item: &Item| !item.in_flight && !item.outgoing.refused;
+        !self.paused && !self.probing && !self.items.iter().any(waits)
+    }
+
+    /// What was refused may be tried again.
+    pub(crate) fn allow(&mut self, pen: &mut Pen, which: impl Fn(&Outgoing) -> bool) {
+        for item in self.items.iter_mut().filter(|item| item.outgoing.refused) {
+            if which(&item.outgoing) {
+                item.outgoing.refused = false;
+                pen.put(Key::outgoing(self.local, item.order), &item.outgoing);
+            }
+        }
     }
 
     /// Everything that did not get away, in order: it will not any more.

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use openchat_wire::{
-    Blob, encode,
+    Blob, MessageId, encode,
     relay::{Request, ToServer},
 };
 use serde::Serialize;
 
+#[cfg(doc)]
+use crate::command::Command;
+#[cfg(doc)]
+use openchat_wire::limits::FILE_CHUNK;
+
 use crate::{
     event::{AlarmCode, Event, StoredMessage},
-    record::{Change, Key},
+    record::{Change, Key, Local},
 };
 
 /// What to do, in this order: store the changes in one transaction, send the requests, show the
@@ -24,15 +29,31 @@ pub struct Output {
     pub lasting: bool,
     /// For the relay, in order.
     pub requests: Vec<ToServer>,
+    /// Parts of files that are wanted from the vault; [`Command::Part`] is the answer. Which of them are
+    /// under way is forgotten with the process.
+    pub wants: Vec<Want>,
     /// For the person.
     pub events: Vec<Event>,
+}
+
+/// A part of a file of this device's own that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// The engine's number of the conversation.
+    pub conversation: Local,
+    /// The message that has offered the file.
+    pub file: MessageId,
+    /// Which part: that of [`FILE_CHUNK`] bytes behind as many parts.
+    pub index: u32,
 }
 
 /// An output in the making: of several changes to one record only the last is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Pen {
     records: BTreeMap<Key, Option<Blob>>,
-    messages: Vec<StoredMessage>,
+    /// Messages and parts of files, in the order of the log.
+    messages: Vec<Change>,
+    wants: Vec<Want>,
     lasting: bool,
     requests: Vec<ToServer>,
     events: Vec<Event>,
@@ -57,8 +78,17 @@ impl Pen {
     }
 
     pub(crate) fn message(&mut self, message: StoredMessage) {
-        self.messages.push(message.clone());
+        self.messages.push(Change::Message(message.clone()));
         self.events.push(Event::Message(message));
+    }
+
+    /// Something about a file.
+    pub(crate) fn file(&mut self, change: Change) {
+        self.messages.push(change);
+    }
+
+    pub(crate) fn want(&mut self, want: Want) {
+        self.wants.push(want);
     }
 
     pub(crate) fn request(&mut self, request: ToServer) {
@@ -89,12 +119,12 @@ impl Pen {
     }
 
     pub(crate) fn take(&mut self) -> Output {
-        let Self { records, messages, lasting, requests, events } = core::mem::take(self);
+        let Self { records, messages, wants, lasting, requests, events } = core::mem::take(self);
         let records = records.into_iter().map(|(key, value)| match value {
             Some(value) => Change::Put { key, value },
             None => Change::Delete(key),
         });
-        let changes = records.chain(messages.into_iter().map(Change::Message)).collect();
-        Output { changes, lasting, requests, events }
+        let changes = records.chain(messages).collect();
+        Output { changes, lasting, requests, wants, events }
     }
 }

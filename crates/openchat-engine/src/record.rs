@@ -1,9 +1,9 @@
 //! What the engine has stored for it: a table of records under typed keys, whose values only the
 //! engine reads, and the messages, which others read too.
 
-use openchat_wire::{Blob, Digest, Fingerprint, GroupId, Name, Seq};
+use openchat_wire::{Blob, Digest, Fingerprint, GroupId, MessageId, Name, Seq};
 
-use crate::event::StoredMessage;
+use crate::{body::MessageRef, event::StoredMessage};
 
 /// A change to the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,26 @@ pub enum Change {
     },
     /// There is no record under this key any more; its bytes are to be overwritten.
     Delete(Key),
-    /// A message to keep.
+    /// A message to keep. What it says about others is to be done to them.
     Message(StoredMessage),
+    /// A part of a file to keep. The message that has offered it was kept before.
+    Chunk {
+        /// The log.
+        group: GroupId,
+        /// The message that has offered the file.
+        file: MessageRef,
+        /// Which part.
+        index: u32,
+        /// What it carries.
+        bytes: Blob,
+    },
+    /// The rest of a file is not waited for any more: its parts are of no use.
+    DropFile {
+        /// The log.
+        group: GroupId,
+        /// The message that has offered the file.
+        file: MessageRef,
+    },
 }
 
 /// Names a record. The vault compares keys and nothing else.
@@ -81,10 +99,14 @@ pub(crate) enum Kind {
     Warning,
     /// A further certificate was asked for.
     Renewal,
+    /// A file of this device's own, by conversation and offer.
+    Upload,
+    /// Which parts of somebody's file are there, by author and offer.
+    Download,
 }
 
 impl Kind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::Progress,
         Self::Commit,
         Self::Outgoing,
@@ -106,6 +128,8 @@ impl Kind {
         Self::Mirror,
         Self::Warning,
         Self::Renewal,
+        Self::Upload,
+        Self::Download,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -135,6 +159,8 @@ impl Kind {
             Self::Mirror => 23,
             Self::Warning => 24,
             Self::Renewal => 25,
+            Self::Upload => 26,
+            Self::Download => 27,
         }
     }
 
@@ -144,6 +170,46 @@ impl Kind {
 }
 
 impl Key {
+    /// Whether a device that is restored from a backup may have this record of the one it was.
+    ///
+    /// Nothing that seals or opens messages: a ratchet that exists twice uses one key twice. Nothing of a
+    /// group either, nor what is on its way: the device comes back as one that has lost its keys, and
+    /// learns of its groups from their logs. What is left is whom it has met and trusts, what it knows of
+    /// the transparency log, and which conversations it is in. Files that were under way stay where they are.
+    #[must_use]
+    pub fn survives_restoring(&self) -> bool {
+        match Kind::of(self) {
+            Some(
+                Kind::Certificate
+                | Kind::Head
+                | Kind::Pin
+                | Kind::Conversation
+                | Kind::Logged
+                | Kind::Mirror
+                | Kind::Warning,
+            ) => self.group.is_none(),
+            Some(
+                Kind::Progress
+                | Kind::Commit
+                | Kind::Outgoing
+                | Kind::Past
+                | Kind::GivenUp
+                | Kind::State
+                | Kind::Prekey
+                | Kind::Letter
+                | Kind::Inbox
+                | Kind::Leave
+                | Kind::Missed
+                | Kind::Said
+                | Kind::Mark
+                | Kind::Renewal
+                | Kind::Upload
+                | Kind::Download,
+            )
+            | None => false,
+        }
+    }
+
     pub(crate) fn conversation(local: Local) -> Self {
         Kind::Conversation.key(None, &local.to_be_bytes())
     }
@@ -216,6 +282,14 @@ impl Key {
         Kind::Renewal.key(None, b"")
     }
 
+    pub(crate) fn upload(local: Local, file: MessageId) -> Self {
+        Kind::Upload.key(None, &[local.to_be_bytes().as_slice(), &file.0].concat())
+    }
+
+    pub(crate) fn download(group: GroupId, (author, file): (Fingerprint, MessageId)) -> Self {
+        Kind::Download.key(Some(group), &[author.0.as_slice(), &file.0].concat())
+    }
+
     pub(crate) fn head() -> Self {
         Kind::Head.key(None, b"")
     }
@@ -235,6 +309,18 @@ impl Key {
         let (first, rest) = self.sub.split_first_chunk::<8>()?;
         let second = rest.try_into().ok()?;
         Some((u64::from_be_bytes(*first), u64::from_be_bytes(second)))
+    }
+
+    /// The number and the message that `sub` is.
+    pub(crate) fn number_and_message(&self) -> Option<(u64, MessageId)> {
+        let (number, rest) = self.sub.split_first_chunk::<8>()?;
+        Some((u64::from_be_bytes(*number), MessageId(rest.try_into().ok()?)))
+    }
+
+    /// The author and the message that `sub` is.
+    pub(crate) fn author_and_message(&self) -> Option<(Fingerprint, MessageId)> {
+        let (author, rest) = self.sub.split_first_chunk::<32>()?;
+        Some((Fingerprint(*author), MessageId(rest.try_into().ok()?)))
     }
 
     /// The hash that `sub` is.

@@ -4,11 +4,11 @@ use openchat_group::{Content, ContentKind, Group};
 use openchat_roster::{LogEntry, MessageFault, MessageHeader};
 use openchat_wire::{
     Blob, MessageId, Seq,
-    limits::MAX_TEXT,
     relay::{Answer, Letter, Refusal, Request},
 };
 
 use crate::{
+    body::Body,
     conversation::{About, Conversation, Stage, Wish},
     event::{AlarmCode, Event},
     failure::{Failure, code},
@@ -20,13 +20,11 @@ use crate::{
 const MAX_IN_FLIGHT: usize = 256;
 
 impl Conversation {
-    /// Puts a text into the outbox and sends what can be sent. An id that was used says nothing
+    /// Puts something into the outbox and sends what can be sent. An id that was used says nothing
     /// new.
-    pub(crate) fn send(&mut self, now: &mut Now<'_>, id: MessageId, text: String) {
-        if text.len() > MAX_TEXT {
-            let message = format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len());
-            let hint = "Nothing was sent. Send it in parts.";
-            return self.fail_text(now, id, Failure::new(code::TOO_LONG, message, hint));
+    pub(crate) fn send(&mut self, now: &mut Now<'_>, id: MessageId, what: &Body) {
+        if let Err(cause) = what.check() {
+            return self.fail_text(now, id, Failure::no_body(&cause));
         }
         if let About::Former(name) = &self.card.about {
             let failure = Failure::denied_peer(name);
@@ -43,10 +41,12 @@ impl Conversation {
         if self.outbox.contains(id) || self.history.said(now.shared.me, id).is_some() {
             return;
         }
-        let body = Blob(text.into_bytes());
-        let content = Content { time: now.time, kind: ContentKind::TEXT, body };
-        let content = self.with_head(now, content);
-        self.outbox.push(&mut now.shared.pen, Outgoing::new(id, content));
+        if let Body::Delete { of } = what {
+            self.cancel_file(now, *of);
+        }
+        let (kind, body) = (ContentKind(what.kind()), Blob(what.to_bytes()));
+        let content = self.with_head(now, Content { time: now.time, kind, body });
+        self.queue(&mut now.shared.pen, Outgoing::new(id, content));
         if self.stage == Stage::Offline {
             // It has only just begun, or there is no connection.
             return self.start(now);
@@ -57,15 +57,22 @@ impl Conversation {
 
     /// Seals and sends what waits, as far as the group's state allows.
     pub(crate) fn flush(&mut self, now: &mut Now<'_>) {
-        // What is sealed while the other one of two is away could never be read.
-        let is_over = matches!(self.card.about, About::Former(_)) || self.is_alone();
-        if self.stage != Stage::Live || self.progress.cloned || is_over || self.is_held(now) {
+        if !self.is_open(now) {
             return;
         }
         while let Some((id, entry)) = self.next_sealed(now) {
             self.append(now, Ask::Message(id), entry, Vec::new());
             self.outbox.sent(id);
         }
+        self.want_chunks(now);
+    }
+
+    /// Whether messages may go into the log. What is sealed while the other one of two is away could never
+    /// be read.
+    pub(crate) fn is_open(&mut self, now: &mut Now<'_>) -> bool {
+        let is_live = self.stage == Stage::Live && !self.progress.cloned;
+        let is_over = matches!(self.card.about, About::Former(_)) || self.is_alone();
+        is_live && !is_over && !self.is_held(now)
     }
 
     /// Hands an entry to the relay, behind the texts that it has not answered yet (R9).
@@ -183,20 +190,27 @@ impl Conversation {
     }
 
     fn refused(&mut self, now: &mut Now<'_>, id: MessageId, refusal: &Refusal) {
-        let is_news = self.outbox.find(id).is_some_and(|mine| self.is_news(now, mine));
-        if self.outbox.refuse(&mut now.shared.pen, id) && is_news {
-            let why = format!("the server refused the message: {refusal}");
-            let hint = "Run 'openchat status', then send it again.";
-            let failure = match refusal {
-                Refusal::Quota(quota) => Failure::no_room(*quota),
-                _ => Failure::new(code::REFUSED, why, hint),
-            };
+        let mine = self.outbox.find(id).filter(|mine| !mine.refused);
+        let is_news = mine.is_some_and(|mine| self.is_news(now, mine));
+        let part = mine.filter(|mine| mine.part().is_some()).map(|mine| mine.content.clone());
+        if !self.outbox.refuse(&mut now.shared.pen, id) {
+            return;
+        }
+        let why = format!("the server refused the message: {refusal}");
+        let hint = "Run 'openchat status', then send it again.";
+        let failure = match refusal {
+            Refusal::Quota(quota) => Failure::no_room(*quota),
+            _ => Failure::new(code::REFUSED, why, hint),
+        };
+        if let Some(part) = part {
+            self.part_refused(now, &part, failure);
+        } else if is_news {
             self.fail_text(now, id, failure);
         }
     }
 
     /// What was written can't be sent.
-    fn fail_text(&self, now: &mut Now<'_>, id: MessageId, failure: Failure) {
+    pub(crate) fn fail_text(&self, now: &mut Now<'_>, id: MessageId, failure: Failure) {
         now.shared.pen.event(failure.event(None, Some(id), Some(self.target())));
     }
 
@@ -206,7 +220,8 @@ impl Conversation {
         let me = now.shared.me;
         let is_over = |outgoing: &Outgoing| {
             let header = outgoing.sealed.as_ref().and_then(header);
-            header.is_none_or(|header| group.roster().check_message(&header, &me).is_err())
+            !self.uploads.needs(outgoing)
+                && header.is_none_or(|header| group.roster().check_message(&header, &me).is_err())
         };
         self.outbox.forget_refused(&mut now.shared.pen, is_over);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use openchat_engine::{Command, Engine, Input as Happening, Snapshot};
+use openchat_engine::{Body, Command, Engine, Input as Happening, Snapshot};
 use openchat_wire::{
     Blob, MessageId, decode,
     limits::MAX_FRAME,
@@ -90,7 +90,7 @@ fn command(input: &mut Input<'_>) -> Command {
     if input.flag() {
         return Command::Open { target };
     }
-    Command::Send { target, id: MessageId(input.array()), text: "more".to_owned() }
+    Command::Send { target, id: MessageId(input.array()), what: Body::Text("more".to_owned()) }
 }
 
 /// Something that was pushed before, as it was or changed.

@@ -13,6 +13,7 @@
     reason = "a body says that a promise is broken by a panic"
 )]
 
+pub mod bodies;
 pub mod client;
 pub mod insider;
 pub mod letters;
@@ -50,6 +51,9 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("leave", records::leave),
     ("notice", records::notice),
     ("heartbeat", records::heartbeat),
+    ("body", bodies::body),
+    ("chunk", bodies::chunk),
+    ("file_name", bodies::file_name),
     ("invitation_letter", letters::invitation),
     ("welcome_letter", letters::welcome),
     ("token", letters::token),

@@ -1,9 +1,12 @@
 //! Inputs that a body finds something in, for a fuzzer to begin with.
 
+use core::time::Duration;
+
+use openchat_engine::{Body, Chunk, MessageRef, Offer};
 use openchat_group::ContentKind;
 use openchat_roster::{Heartbeat, LogEntry, Notice, NoticeEntry, Seen, SignedHeartbeat};
 use openchat_wire::{
-    Blob, Digest, Epoch, Fingerprint, GroupId, Seq, UnixMillis,
+    Blob, Digest, Epoch, Fingerprint, GroupId, MessageId, Seq, UnixMillis,
     admin::{AdminAnswer, AdminRequest, InvitationRecord, Status},
     encode,
     enroll::{EnrollAnswer, EnrollRefusal, EnrollRequest, Enrolled},
@@ -35,12 +38,39 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "inbox_entry" => vec![inbox_entry()],
         "server_invitation" => vec![invitation().to_string().into_bytes()],
         "names" => vec![b"alice".to_vec(), b"a-very-long-name-of-a-group-32-ch".to_vec()],
+        "body" => bodies(),
+        "chunk" => {
+            vec![encode(&Chunk { of: MessageId([7; 16]), index: 300, bytes: Blob(vec![8; 40]) })]
+        }
+        "file_name" => vec!["/home/alice/photo\u{202e}gnp.exe".into(), vec![b'x'; 300]],
         "prekey" | "leave" | "notice" | "heartbeat" => signed(target),
         "invitation_letter" | "welcome_letter" => letters::samples(target),
         "request" | "certificate" | "transparency" | "statements" => pki::samples(target),
         // Any bytes are choices.
         _ => vec![(0..=255).collect()],
     }
+}
+
+/// One of each kind, behind its number.
+fn bodies() -> Vec<Vec<u8>> {
+    let to = MessageRef { author: PERSON, id: MessageId([7; 16]) };
+    let (text, emoji, name) = ("yes".to_owned(), "👍🏽".to_owned(), "a.txt".to_owned());
+    let bodies = [
+        Body::Text(text.clone()),
+        Body::Action(text.clone()),
+        Body::Reply { to, text: text.clone() },
+        Body::Reaction { to, emoji, on: true },
+        Body::Edit { of: to.id, text: text.clone() },
+        Body::Delete { of: to.id },
+        Body::Topic(text),
+        Body::File(Offer { name, size: 300_000, hash: digest() }),
+        Body::Timer(Some(Duration::from_hours(1))),
+    ];
+    let numbered = |body: Body| {
+        let kind = u8::try_from(body.kind()).unwrap();
+        [vec![kind], body.to_bytes()].concat()
+    };
+    bodies.into_iter().map(numbered).collect()
 }
 
 fn digest() -> Digest {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use openchat_crypto::IdentityKey;
-use openchat_engine::{Change, Command, Device, Engine, Input, Key, Snapshot};
+use openchat_engine::{Body as Said, Change, Command, Device, Engine, Input, Key, Snapshot};
 use openchat_pki::{
     CertificateAuthority, Origin, Profiles, ServerKeys, certification_request, check_issued,
 };
@@ -137,7 +137,7 @@ impl Town {
 
     fn say(&mut self, who: usize, text: &str) {
         let (target, id) = ("#general".parse().unwrap(), MessageId(self.rng.array()));
-        let command = Command::Send { target, id, text: text.to_owned() };
+        let command = Command::Send { target, id, what: Said::Text(text.to_owned()) };
         self.tell(who, Input::Command(command));
     }
 
@@ -163,7 +163,7 @@ impl Town {
             match change {
                 Change::Put { key, value } => drop(self.people[who].stored.insert(key, value)),
                 Change::Delete(key) => drop(self.people[who].stored.remove(&key)),
-                Change::Message(_) => {}
+                Change::Message(_) | Change::Chunk { .. } | Change::DropFile { .. } => {}
             }
         }
         let had = !output.requests.is_empty();

@@ -48,6 +48,24 @@ impl ContentKind {
     pub const MISSED: Self = Self(3);
     /// The body is another content, with the head of the transparency log that its author was shown.
     pub const WITNESSED: Self = Self(4);
+    /// A text that answers a message.
+    pub const REPLY: Self = Self(5);
+    /// A sign on a message, put there or taken away.
+    pub const REACTION: Self = Self(6);
+    /// Another text for a message of the author's own.
+    pub const EDIT: Self = Self(7);
+    /// A message of the author's own is to go.
+    pub const DELETE: Self = Self(8);
+    /// What the author does, as a sentence without its subject.
+    pub const ACTION: Self = Self(9);
+    /// What the conversation is about.
+    pub const TOPIC: Self = Self(10);
+    /// A file that is to come in parts.
+    pub const FILE: Self = Self(11);
+    /// A part of a file.
+    pub const CHUNK: Self = Self(12);
+    /// For how long messages are to be kept.
+    pub const TIMER: Self = Self(13);
 }
 
 /// A message that was opened: its author signed all of this.

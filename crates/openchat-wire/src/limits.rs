@@ -13,6 +13,27 @@ pub const MAX_ENTRY: usize = 256 * 1024;
 /// belongs in a file. Stated in the README and refused with a clear error, never cut.
 pub const MAX_TEXT: usize = 16_000;
 
+/// Bytes of the sign that a reaction is. The longest of Unicode's own, two people of two skin tones
+/// who kiss, takes 35.
+pub const MAX_EMOJI: usize = 48;
+
+/// Characters of a topic: two lines of a wide screen.
+pub const MAX_TOPIC: usize = 250;
+
+/// Bytes of a file's name: what file systems take.
+pub const MAX_FILE_NAME: usize = 255;
+
+/// Bytes of a file: photographs, documents and logs, not films. It is a sixty-fourth of what the relay
+/// keeps of a log, and takes a quarter of a minute at the relay's pace.
+pub const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// Bytes of a file in one message. Padding adds at most an eighth, so that it stays well within
+/// [`MAX_ENTRY`]; and a text that comes behind some of them waits for no more than a moment.
+pub const FILE_CHUNK: usize = 128 * 1024;
+
+/// The longest time that messages may be asked to be kept for. Longer is no promise but a habit.
+pub const MAX_TIMER: Duration = Duration::from_hours(365 * 24);
+
 /// Bytes of one letter. A Welcome has about 400.
 pub const MAX_LETTER: usize = 1024;
 

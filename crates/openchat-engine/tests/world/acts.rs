@@ -1,6 +1,6 @@
 //! What people do in a world, and what they see of it.
 
-use openchat_engine::{Command, Event, Input, Order, Summary, Target};
+use openchat_engine::{Body, Command, Event, Input, Order, Summary, Target};
 use openchat_wire::MessageId;
 use rand_core::Rng;
 
@@ -25,8 +25,8 @@ impl World {
     }
 
     pub(crate) fn tell_as(&mut self, who: Who, target: &str, id: MessageId, text: &str) {
-        let (target, text) = (target.parse().unwrap(), text.to_owned());
-        self.input(who, Input::Command(Command::Send { target, id, text }));
+        let (target, what) = (target.parse().unwrap(), Body::Text(text.to_owned()));
+        self.input(who, Input::Command(Command::Send { target, id, what }));
     }
 
     /// From here on nobody says what it has read, but in messages and now and then.

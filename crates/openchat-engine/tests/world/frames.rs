@@ -8,7 +8,7 @@ use crate::{
     vault::Vault,
     world::{SECOND, Who, World, general},
 };
-use openchat_engine::{Bring, Command, Engine, GroupKind, Input, Order, Target};
+use openchat_engine::{Body, Bring, Command, Engine, GroupKind, Input, Order, Target};
 use openchat_roster::inbox;
 use openchat_wire::{
     Blob, GroupId, MessageId, Seq, UnixMillis,
@@ -187,12 +187,13 @@ fn suffer(mut engine: Engine, mut vault: Vault, acts: Vec<Act>) -> Vault {
                 vec![Input::Tick]
             }
             Act::Say(id) => {
-                let (target, text) = (Target::Group(general()), "still here".to_owned());
-                vec![Input::Command(Command::Send { target, id: MessageId(id), text })]
+                let (target, what) =
+                    (Target::Group(general()), Body::Text("still here".to_owned()));
+                vec![Input::Command(Command::Send { target, id: MessageId(id), what })]
             }
             Act::Tell(id) => {
-                let (target, text) = (target("@alice"), "still here".to_owned());
-                vec![Input::Command(Command::Send { target, id: MessageId(id), text })]
+                let (target, what) = (target("@alice"), Body::Text("still here".to_owned()));
+                vec![Input::Command(Command::Send { target, id: MessageId(id), what })]
             }
             Act::Order(what) => vec![Input::Command(Command::Order { order: 7, what })],
             Act::Reconnect => vec![Input::Disconnected, Input::Connected],

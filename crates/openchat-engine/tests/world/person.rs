@@ -151,7 +151,8 @@ impl Person {
     /// The engine's output, and how the device dies over it.
     pub(crate) fn take_output(&mut self) -> Option<(Output, Option<Death>)> {
         let output = self.engine.as_mut()?.take_output();
-        if output.changes.is_empty() && output.requests.is_empty() && output.events.is_empty() {
+        let says = !output.requests.is_empty() || !output.events.is_empty();
+        if output.changes.is_empty() && output.wants.is_empty() && !says {
             return None;
         }
         self.steps += 1;
@@ -162,7 +163,8 @@ impl Person {
     pub(crate) fn keep(&mut self, changes: Vec<Change>, lasting: bool) {
         let size = |change: &Change| match change {
             Change::Put { value, .. } => value.0.len(),
-            Change::Delete(_) | Change::Message(_) => 0,
+            Change::Chunk { bytes, .. } => bytes.0.len(),
+            Change::Delete(_) | Change::Message(_) | Change::DropFile { .. } => 0,
         };
         self.written += changes.iter().map(size).sum::<usize>();
         self.vault.apply(changes);
@@ -221,17 +223,17 @@ impl Person {
     /// Texts in the order of the log, with who wrote them.
     pub(crate) fn heard(&self) -> Vec<(Seq, String, String)> {
         let line =
-            |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text.clone());
+            |m: &openchat_engine::StoredMessage| (m.seq, m.sender.to_string(), m.text().to_owned());
         self.vault.messages.iter().map(line).collect()
     }
 
     /// Texts of one conversation.
     pub(crate) fn texts_in(&self, target: &str) -> Vec<String> {
         let messages = self.vault.messages.iter().filter(|message| message.target == target);
-        messages.map(|message| message.text.clone()).collect()
+        messages.map(|message| message.text().to_owned()).collect()
     }
 
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.vault.messages.iter().map(|message| message.text.clone()).collect()
+        self.vault.messages.iter().map(|message| message.text().to_owned()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! A vault in memory: what a device still has after a crash.
 
-use openchat_engine::{Change, Key, Snapshot, StoredMessage};
+use openchat_engine::{Change, Key, MessageRef, Snapshot, StoredMessage};
 use openchat_wire::{Blob, Fingerprint, MessageId, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Vault {
     pub(crate) records: BTreeMap<Key, Blob>,
     pub(crate) messages: Vec<StoredMessage>,
+    /// Own files, from before they are offered.
+    pub(crate) files: BTreeMap<MessageId, Vec<u8>>,
+    /// Parts of others' files.
+    pub(crate) chunks: BTreeMap<(MessageRef, u32), Vec<u8>>,
     seen: BTreeSet<(Fingerprint, MessageId)>,
 }
 
@@ -24,6 +28,13 @@ impl Vault {
                     self.records.remove(&key);
                 }
                 Change::Message(message) => self.keep(message),
+                Change::Chunk { file, index, bytes, .. } => {
+                    let offered = self.messages.iter().any(|message| message.named() == file);
+                    assert!(offered, "a part of a file that was not offered");
+                    let before = self.chunks.insert((file, index), bytes.0);
+                    assert!(before.is_none(), "part {index} comes twice");
+                }
+                Change::DropFile { file, .. } => self.chunks.retain(|(of, _), _| *of != file),
             }
         }
     }
@@ -38,7 +49,7 @@ impl Vault {
         let last = before.find(|it| it.group == message.group).map_or(Seq(0), |last| last.seq);
         assert!(last < message.seq, "{:?} is stored behind {last:?}", message.seq);
         let fresh = self.seen.insert((message.fingerprint, message.id));
-        assert!(fresh, "{} is stored twice", message.text);
+        assert!(fresh, "{} is stored twice", message.text());
         self.messages.push(message);
     }
 }

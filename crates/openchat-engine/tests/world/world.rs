@@ -393,7 +393,10 @@ impl World {
         }
         let person = &mut self.people[who.0];
         match death {
-            None => person.show(output.events),
+            None => {
+                person.show(output.events);
+                self.bring(who, output.wants);
+            }
             Some(death) => {
                 person.fall(death);
                 self.send(RECOVERY, Parcel::Start(who));
