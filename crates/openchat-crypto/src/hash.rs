@@ -10,6 +10,29 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+/// SHA-256 of what comes piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Of nothing so far.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes some more.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of it.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// `SHA-256("openchat/1 " ‖ label ‖ 0x00 ‖ parts…)`.
 ///
 /// The parts are joined without their lengths: all but the last must have a length that the label
@@ -44,6 +67,9 @@ mod tests {
         ];
         for (message, digest) in known {
             assert_eq!(sha256(&message).0, hex32(digest));
+            let mut hasher = Hasher::new();
+            message.chunks(100).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish().0, hex32(digest));
         }
     }
 

@@ -67,6 +67,8 @@ labels! {
     TlogId = "tlog id",
     /// Hash: one person's half of a safety number.
     SafetyNumber = "safety number",
+    /// Hash: the identifier of the message that carries a part of a file.
+    Chunk = "chunk",
 
     // Derived secrets.
     /// Derivation: the leaf secret of an added member.

@@ -22,16 +22,18 @@ mod hash;
 mod identity_key;
 mod key_pair;
 mod label;
+mod passphrase;
 mod public_key;
 mod secret;
 mod signature;
 #[cfg(test)]
 mod testing;
 
-pub use hash::{hash, sha256};
+pub use hash::{Hasher, hash, sha256};
 pub use identity_key::IdentityKey;
 pub use key_pair::KeyPair;
 pub use label::Label;
+pub use passphrase::{Cost, InvalidCost, Passphrase, Salt};
 pub use public_key::{InvalidKey, PublicKey};
 pub use rand_core::CryptoRng;
 pub use secret::{BadTag, Secret, Tag};
