@@ -61,6 +61,14 @@ pub fn server_keys(identity: &Identity) -> Result<ServerKeys, DeviceError> {
     Ok(ServerKeys::verify_stored(&identity.server_keys, &ca(identity)?)?)
 }
 
+/// What the CA calls itself.
+///
+/// # Errors
+/// [`DeviceError`]
+pub fn authority(identity: &Identity) -> Result<String, DeviceError> {
+    Ok(ca(identity)?.common_name().unwrap_or_default().to_owned())
+}
+
 /// The way to the messenger.
 pub(crate) fn dialer(identity: &Identity) -> Result<Dialer, DeviceError> {
     let shown = ClientIdentity {

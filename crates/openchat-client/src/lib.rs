@@ -16,18 +16,34 @@ pub mod outside;
 pub mod pem;
 pub mod place;
 pub mod probe;
+pub mod save;
+pub mod say;
 pub mod session;
+pub mod spoken;
+pub mod standing;
+pub mod target;
+pub mod text;
 pub mod trust;
 pub mod vault;
+pub mod wish;
 
 mod ask;
 mod backoff;
 mod link;
 mod tls;
 
+pub use openchat_crypto::Passphrase;
 pub use place::{PlaceError, Places, ProfileName};
-pub use session::{Ask, End, Front, Report, Session, SessionError, StoredConversation, Until};
-pub use vault::{Identity, Survive, Vault, VaultError};
+pub use session::{
+    Ask, End, Follow, FromHolder, Front, Guest, GuestEnd, GuestEvent, GuestId, Pick, Remote,
+    Report, Resume, Say, Session, SessionError, Start, StoredConversation, Until,
+};
+pub use vault::{
+    FileState, Holding, Identity, Keeping, Kept, KeptFile, Marks, Range, Reacted, Restored, Search,
+    Survive, Unlock, Vault, VaultError,
+};
 
 /// What events, messages and members are, for front ends.
 pub use openchat_engine as engine;
+/// What names, places, times and limits are, for front ends.
+pub use openchat_wire as wire;

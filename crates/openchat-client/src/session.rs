@@ -7,11 +7,19 @@
 
 mod ask;
 mod drain;
+mod files;
+mod guests;
 mod kept;
 mod obey;
+mod remote;
+mod say;
+mod show;
 mod stored;
 
-pub use ask::Ask;
+pub use ask::{Ask, Follow, Start};
+pub use guests::{Guest, GuestEnd, GuestEvent, GuestId};
+pub use remote::{FromHolder, Remote, Resume};
+pub use say::{Pick, Say};
 pub use stored::{Stored, StoredConversation, stored};
 
 use crate::{
@@ -23,13 +31,20 @@ use crate::{
 };
 use ask::Unanswered;
 use drain::Drain;
+use files::{Saving, Staging};
+use guests::{Guests, ShownElsewhere};
 use openchat_engine::{
-    Contact, ConversationKind, Engine, Event, Input, LoadError, MemberChange, Standing,
-    StoredMessage, Summary, Target,
+    Contact, Engine, Event, Input, LoadError, Progress, Standing, Summary, Target, Want,
 };
 use openchat_pki::CaCertificate;
-use openchat_wire::{GroupId, Name, Seq};
-use std::{collections::BTreeSet, io, path::PathBuf, time::Duration};
+use openchat_wire::{Fingerprint, MessageId, Name, Seq};
+use show::is_ready;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -39,9 +54,6 @@ use tokio::{
 /// a millisecond of signature checks, so a turn stays near a tenth of a second, and its one disk
 /// write is shared by all.
 const TURN: usize = 256;
-
-/// Stored messages shown at once.
-const PAGE: u32 = 500;
 
 /// Longest sleep. Deadlines are by the wall clock, which may be set while the process sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -62,7 +74,7 @@ pub enum Until {
 }
 
 /// What the session tells a front end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Report {
     /// The engine's news.
     Event(Event),
@@ -70,6 +82,20 @@ pub enum Report {
     Standing(Summary),
     /// What can be compared with somebody, because it was asked for.
     Contact(Contact),
+    /// A file of somebody's is all here.
+    File {
+        /// Which.
+        progress: Progress,
+        /// It is what was offered; else it is not kept.
+        is_right: bool,
+    },
+    /// A file was saved, as it was ordered.
+    Saved {
+        /// The conversation.
+        target: String,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A file that proves to others that the server has lied.
     Evidence(PathBuf),
     /// The server has accepted this device and answers.
@@ -150,7 +176,7 @@ pub struct End {
 }
 
 /// How far what is shown was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     /// No conversation was opened.
     Nothing,
@@ -162,6 +188,8 @@ enum Reading {
 
 /// An open session.
 pub struct Session {
+    /// Before the vault: what they came through is shut first.
+    guests: Guests,
     vault: Vault,
     identity: Identity,
     engine: Engine,
@@ -173,6 +201,9 @@ pub struct Session {
     reading: Reading,
     /// Conversations that were opened in this turn.
     opening: Vec<Target>,
+    /// What is to be said, and saved, once the vault was asked which message is meant.
+    sayings: Vec<(Target, MessageId, Say)>,
+    savings: Vec<Saving>,
     /// What was asked about groups that nobody knows yet whether this device knows them.
     held: Vec<Ask>,
     /// Conversations that were read to their ends on this connection.
@@ -180,6 +211,11 @@ pub struct Session {
     /// Conversations that this device had a seat in, or came into, as far as it was told.
     seated: BTreeSet<String>,
     me: Name,
+    fingerprint: Fingerprint,
+    /// Files that are being read into the vault, one after the other.
+    staging: VecDeque<Staging>,
+    /// Parts of files that the engine wants.
+    wants: Vec<Want>,
     reports: Vec<Report>,
     unanswered: Unanswered,
     /// Whom this device trusts.
@@ -193,6 +229,13 @@ pub struct Session {
     offline: Option<DialError>,
     /// Why there will be none.
     failed: Option<DialError>,
+    /// Where the front end goes on that another session served before.
+    places: BTreeMap<String, Seq>,
+    /// Messages of which only the vault knows whether they were sent before.
+    resumed: BTreeSet<MessageId>,
+    repeats: Vec<(Target, MessageId)>,
+    /// Shown by other processes.
+    shown_elsewhere: Vec<ShownElsewhere>,
     rng: OsRandom,
 }
 
@@ -206,7 +249,10 @@ impl Session {
         let link = Link::start(device::dialer(identity)?);
         let is_seated = |summary: &Summary| summary.standing == Standing::Member;
         let seated = engine.conversations().filter(is_seated);
-        Ok(Self {
+        let mut session = Self {
+            fingerprint: engine.me(),
+            staging: VecDeque::new(),
+            wants: Vec::new(),
             seated: seated.map(|summary| summary.target.to_string()).collect(),
             live: BTreeSet::new(),
             me: identity.name.clone(),
@@ -221,6 +267,8 @@ impl Session {
             reading: Reading::Nothing,
             opening: Vec::new(),
             held: Vec::new(),
+            sayings: Vec::new(),
+            savings: Vec::new(),
             reports: Vec::new(),
             unanswered: Unanswered::default(),
             until,
@@ -228,14 +276,34 @@ impl Session {
             stopped: false,
             offline: None,
             failed: None,
+            guests: Guests::default(),
+            places: BTreeMap::new(),
+            resumed: BTreeSet::new(),
+            repeats: Vec::new(),
+            shown_elsewhere: Vec::new(),
             rng: os_random(),
-        })
+        };
+        session.take_up_files()?;
+        Ok(session)
     }
 
     /// Whether this device tells others soon what it has read.
     #[must_use]
     pub fn tell_delivered(mut self, on: bool) -> Self {
         self.engine.tell_delivered(on);
+        self
+    }
+
+    /// Goes on for a front end that another session served before.
+    #[must_use]
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.places = resume.places;
+        for ask in resume.asks {
+            if let Ask::Send { id, .. } | Ask::Say { id, .. } = &ask {
+                self.resumed.insert(*id);
+            }
+            self.take_ask(Some(ask));
+        }
         self
     }
 
@@ -252,21 +320,32 @@ impl Session {
         stop: &Notify,
         front: &mut impl Front,
     ) -> Result<End, SessionError> {
-        while !self.ended() && !front.is_over() {
+        while !self.ended(front) {
             self.gather(&mut orders, stop).await;
-            self.take_held();
+            self.take_held()?;
+            self.stage_on()?;
             self.settle(front)?;
+            while !self.wants.is_empty() {
+                self.bring_parts()?;
+                self.settle(front)?;
+            }
         }
         let done = self.is_done();
         let halted = self.halted(front);
         drop(self.outgoing.take());
+        self.dismiss_guests();
         self.link.close().await;
         match self.failed {
             Some(error) => Err(SessionError::Dial(error)),
             None => Ok(End {
                 queued: self.engine.queued(),
                 done,
-                lost: self.held.iter().filter(|ask| matches!(ask, Ask::Send { .. })).count(),
+                lost: self
+                    .held
+                    .iter()
+                    .filter(|ask| matches!(ask, Ask::Send { .. } | Ask::Say { .. }))
+                    .count()
+                    .saturating_add(self.staging.len()),
                 stopped: self.stopped,
                 halted,
                 offline: self.offline,
@@ -274,9 +353,10 @@ impl Session {
         }
     }
 
-    fn ended(&self) -> bool {
+    fn ended(&mut self, front: &impl Front) -> bool {
         let over = self.drain.is_over(self.is_done() && !self.engine.is_busy(), Instant::now());
-        self.stopped || self.failed.is_some() || over
+        let over = over || front.is_over();
+        self.stopped || self.failed.is_some() || (over && !self.guests.are_owed())
     }
 
     fn is_done(&self) -> bool {
@@ -303,6 +383,7 @@ impl Session {
         tokio::select! {
             Some(event) = self.link.next() => { self.take_event(event); }
             order = orders.recv(), if !self.drain.begun() => self.take_ask(order),
+            Some(event) = self.guests.next() => self.take_guest(event),
             () = stop.notified() => self.stopped = true,
             () = tokio::time::sleep(pause) => {}
         }
@@ -320,15 +401,22 @@ impl Session {
     fn take_waiting(&mut self, orders: &mut mpsc::Receiver<Ask>) -> Option<usize> {
         let event = self.link.try_next().map(|event| self.take_event(event));
         let ask = orders.try_recv().ok().map(|ask| self.take_ask(Some(ask)));
-        event.or(ask.map(|()| 1))
+        let guest = self.guests.try_next().map(|event| self.take_guest(event));
+        event.or(ask.or(guest).map(|()| 1))
     }
 
     /// Until the next deadline of the engine's, or the drain's patience.
     fn pause(&self) -> Duration {
+        if !self.staging.is_empty() {
+            return Duration::ZERO;
+        }
         let deadline = self.engine.next_deadline();
         let engine = deadline.map(|at| Duration::from_millis(at.0.saturating_sub(now().0)));
         let drain = self.drain.patience(Instant::now());
-        let next = [engine, drain].into_iter().flatten().fold(LONGEST_SLEEP, Duration::min);
+        let next = [engine, drain, self.guests.patience()]
+            .into_iter()
+            .flatten()
+            .fold(LONGEST_SLEEP, Duration::min);
         next.max(SHORTEST_SLEEP)
     }
 
@@ -398,126 +486,50 @@ impl Session {
             self.vault.follow(&ca)?;
         }
         self.vault.apply(&output.changes, survive)?;
+        self.vault.tidy()?;
         if let Some(outgoing) = &self.outgoing {
             output.requests.iter().for_each(|request| outgoing.send(request));
         }
+        self.wants.extend(output.wants);
         for event in output.events {
             let report = self.keep(event)?;
             self.reports.extend(report);
         }
+        self.settle_guests()?;
         if self.reports.is_empty() {
-            return Ok(());
+            self.guests.tell(&[]);
+            return self.catch_up_guests();
         }
         self.note_ready(front);
         let open = self.unanswered.settle(&mut self.reports);
+        let guests_open = self.guests.settle(&mut self.reports);
         if self.reports.iter().any(|report| is_ready(report, front)) {
             self.reading = Reading::Ready;
         }
         self.drain.watch(&self.reports);
         let reports = std::mem::take(&mut self.reports);
+        self.guests.tell(&reports);
+        let reports = self.guests.without_theirs(reports);
         self.show(&reports, front)?;
-        for target in open.iter().filter_map(|target| target.parse::<Target>().ok()) {
+        for (order, target) in open {
+            let Ok(target) = target.parse::<Target>() else { continue };
             self.show_waiting(&target, front)?;
             // Who is in is told once more, now that it is shown.
-            self.tell_ready(&target);
+            self.tell_ready(order, &target);
+        }
+        for (order, target) in guests_open {
+            let Ok(target) = target.parse::<Target>() else { continue };
+            self.guests.open(order, &target);
+            self.tell_ready(order, &target);
         }
         // Nothing may come for a while that would bring this to the person.
-        if self.reports.is_empty() { Ok(()) } else { self.settle(front) }
+        if self.reports.is_empty() { self.catch_up_guests() } else { self.settle(front) }
     }
 
-    /// Takes note of conversations that were read to their ends, or ended. Into some of them this
-    /// device was put by somebody else, which the engine tells by this alone.
-    fn note_ready(&mut self, front: &impl Front) {
-        let mut ready = Vec::new();
-        for report in &self.reports {
-            match report {
-                Report::Event(Event::Ready { target, .. }) => ready.push(target.clone()),
-                Report::Event(Event::Gone { target, .. }) => {
-                    self.seated.remove(target);
-                    self.live.remove(target);
-                }
-                _ => {}
-            }
-        }
-        for target in ready {
-            self.live.insert(target.clone());
-            let is_new = self.seated.insert(target.clone());
-            if is_new && !front.shows(&target) && !self.unanswered.opens_any() {
-                self.reports.extend(self.added(target));
-            }
-        }
+    /// What guests did, and what they are to be told, before this turn is shown here.
+    fn settle_guests(&mut self) -> Result<(), SessionError> {
+        self.mark_shown_elsewhere()?;
+        self.answer_repeats()?;
+        self.bind_guests()
     }
-
-    fn added(&self, target: String) -> Option<Report> {
-        let summary = self.engine.conversation(&target.parse().ok()?)?;
-        let by = summary.inviter.filter(|_| summary.kind != ConversationKind::Direct)?;
-        Some(Report::Event(Event::Member {
-            target,
-            name: self.me.clone(),
-            change: MemberChange::Added,
-            by: Some(by),
-            epoch: summary.epoch,
-            count: u32::try_from(summary.members.len()).unwrap_or(u32::MAX),
-        }))
-    }
-
-    /// Tells who is in, if it was read to its end.
-    fn tell_ready(&mut self, target: &Target) {
-        if let Some(Summary { target, epoch, members, .. }) = self.engine.conversation(target) {
-            let target = target.to_string();
-            if self.live.contains(&target) {
-                self.reports.push(Report::Event(Event::Ready { target, epoch, members }));
-            }
-        }
-    }
-
-    /// Opens a conversation: first what waits in the vault, which this turn's news follow.
-    fn show_waiting(
-        &mut self,
-        target: &Target,
-        front: &mut impl Front,
-    ) -> Result<(), SessionError> {
-        let found = self.engine.conversation(target);
-        let called = found.as_ref().map_or(target, |summary| &summary.target).to_string();
-        if self.reading == Reading::Nothing {
-            self.reading = Reading::Opened;
-        }
-        front.opened(&called);
-        let Some(group) = found.and_then(|summary| summary.group) else { return Ok(()) };
-        while front.shows(&called) {
-            let messages = self.vault.unshown(&group, PAGE)?;
-            let Some(last) = messages.last().map(|message| message.seq) else { break };
-            let named = |message| StoredMessage { target: called.clone(), ..message };
-            let reports = messages.into_iter().map(named).map(Event::Message).map(Report::Event);
-            self.show(&reports.collect::<Vec<_>>(), front)?;
-            self.vault.mark_shown(&[(group, last)])?;
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, reports: &[Report], front: &mut impl Front) -> Result<(), SessionError> {
-        let queued = self.engine.queued();
-        front.show(reports).map_err(|cause| SessionError::Front { cause, queued })?;
-        Ok(self.vault.mark_shown(&shown(reports, front))?)
-    }
-}
-
-fn is_ready(report: &Report, front: &impl Front) -> bool {
-    matches!(report, Report::Event(Event::Ready { target, .. }) if front.shows(target))
-}
-
-/// The newest place shown of each conversation.
-fn shown(reports: &[Report], front: &impl Front) -> Vec<(GroupId, Seq)> {
-    let mut places: Vec<(GroupId, Seq)> = Vec::new();
-    for report in reports {
-        let Report::Event(Event::Message(message)) = report else { continue };
-        if !front.shows(&message.target) {
-            continue;
-        }
-        match places.iter_mut().find(|(group, _)| *group == message.group) {
-            Some((_, seq)) => *seq = message.seq.max(*seq),
-            None => places.push((message.group, message.seq)),
-        }
-    }
-    places
 }

@@ -1,9 +1,12 @@
 //! What a front end asks of the session, and what is not answered yet.
 
-use super::Report;
+use super::{Pick, Report, Say};
 use openchat_engine::{Event, Grounds, Inviting, Joining, Order, Target};
-use openchat_wire::{MessageId, Name};
-use std::collections::BTreeSet;
+use openchat_wire::{MessageId, Name, Seq, UnixMillis};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// What a front end asks of the session. `order` is chosen by the front end and returned in the one
 /// [`Event::Done`] or [`Event::Failed`] that answers it.
@@ -24,6 +27,27 @@ pub enum Ask {
         id: MessageId,
         /// At most `MAX_TEXT` bytes.
         text: String,
+    },
+    /// Say anything; answered by [`Event::Ack`] or [`Event::Failed`], and a file also, behind its
+    /// [`Event::Ack`], by the [`Event::Progress`] that has all of it.
+    Say {
+        /// Where.
+        target: Target,
+        /// Names the message; drawn by the front end.
+        id: MessageId,
+        /// What.
+        what: Say,
+    },
+    /// Write a file that somebody has sent into a directory, or to a path.
+    Save {
+        /// Names this.
+        order: u64,
+        /// Where it was offered.
+        target: Target,
+        /// By which message; the last one that is here.
+        file: Pick,
+        /// Where to.
+        to: PathBuf,
     },
     /// Do something with a group.
     Do {
@@ -71,6 +95,89 @@ pub enum Ask {
         /// Which.
         target: Target,
     },
+    /// Be told of messages without taking part; for guests. [`Event::Done`] says that it begins.
+    Follow {
+        /// Names this.
+        order: u64,
+        /// Of which, and from where on.
+        follow: Follow,
+    },
+    /// Remember that messages up to this place were shown elsewhere. With a number it is answered
+    /// by [`Event::Done`] when that is stored.
+    Shown {
+        /// Names this.
+        order: Option<u64>,
+        /// Where.
+        target: Target,
+        /// The newest of them.
+        seq: Seq,
+        /// To which listener; if none is named, to the person.
+        listener: Option<Name>,
+    },
+}
+
+/// What a listener wants to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// Of which conversation; of all, if none is named.
+    pub target: Option<Target>,
+    /// Under which name its place is kept.
+    pub listener: Option<Name>,
+    /// Where it begins, unless its name has a place.
+    pub from: Start,
+}
+
+/// A place in conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// What comes from now on.
+    Now,
+    /// The first message that this device has.
+    Beginning,
+    /// After this place.
+    After(Seq),
+    /// After this message.
+    AfterMessage(MessageId),
+    /// After these places, by the names of the conversations; all others from their beginning.
+    Places(BTreeMap<String, Seq>),
+    /// With the first one that was written at this time or later.
+    At(UnixMillis),
+}
+
+impl Ask {
+    /// Its number, if it has one.
+    #[must_use]
+    pub const fn order(&self) -> Option<u64> {
+        match self {
+            Self::Send { .. } | Self::Say { .. } => None,
+            Self::Shown { order, .. } => *order,
+            Self::Open { order, .. }
+            | Self::Save { order, .. }
+            | Self::Do { order, .. }
+            | Self::Policy { order, .. }
+            | Self::Renew { order }
+            | Self::Trust { order, .. }
+            | Self::Compare { order, .. }
+            | Self::Describe { order, .. }
+            | Self::Follow { order, .. } => Some(*order),
+        }
+    }
+
+    pub(super) const fn order_mut(&mut self) -> Option<&mut u64> {
+        match self {
+            Self::Send { .. } | Self::Say { .. } => None,
+            Self::Shown { order, .. } => order.as_mut(),
+            Self::Open { order, .. }
+            | Self::Save { order, .. }
+            | Self::Do { order, .. }
+            | Self::Policy { order, .. }
+            | Self::Renew { order }
+            | Self::Trust { order, .. }
+            | Self::Compare { order, .. }
+            | Self::Describe { order, .. }
+            | Self::Follow { order, .. } => Some(order),
+        }
+    }
 }
 
 /// What was asked in this session and is not answered yet.
@@ -78,6 +185,8 @@ pub enum Ask {
 pub(super) struct Unanswered {
     orders: BTreeSet<u64>,
     messages: BTreeSet<MessageId>,
+    /// Files of which not all is in the log.
+    files: BTreeSet<MessageId>,
     /// Orders that open a conversation when they are done.
     opening: BTreeSet<u64>,
     /// Orders that are done when this conversation is ready.
@@ -90,16 +199,47 @@ impl Unanswered {
             Ask::Send { id, .. } => {
                 self.messages.insert(*id);
             }
-            Ask::Open { order, .. }
-            | Ask::Do { order, .. }
-            | Ask::Policy { order, .. }
-            | Ask::Renew { order }
-            | Ask::Trust { order, .. }
-            | Ask::Compare { order, .. }
-            | Ask::Describe { order, .. } => {
-                self.orders.insert(*order);
+            Ask::Say { id, what, .. } => {
+                self.messages.insert(*id);
+                if matches!(what, Say::File(_)) {
+                    self.files.insert(*id);
+                }
             }
+            // It is answered when the file goes on, and done when all of it is there.
+            Ask::Do { what: openchat_engine::Order::Resume { file, .. }, .. } => {
+                self.files.insert(*file);
+            }
+            _ => {}
         }
+        self.orders.extend(ask.order());
+    }
+
+    /// Orders without an answer.
+    pub(super) fn orders(&self) -> impl Iterator<Item = u64> {
+        self.orders.iter().copied()
+    }
+
+    /// Whether this message is acknowledged, or refused.
+    pub(super) fn is_answered(&self, ask: &Ask) -> bool {
+        match ask {
+            Ask::Send { id, .. } | Ask::Say { id, .. } => !self.waits_for(id),
+            ask => ask.order().is_none_or(|order| !self.orders.contains(&order)),
+        }
+    }
+
+    /// Whether this message is not acknowledged yet, or not all of its file is in the log.
+    pub(super) fn waits_for(&self, id: &MessageId) -> bool {
+        self.messages.contains(id) || self.files.contains(id)
+    }
+
+    /// Messages without an answer.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// This has failed, and is told of already.
+    pub(super) fn give_up(&mut self, order: u64) {
+        self.orders.remove(&order);
     }
 
     /// When this order is done, its conversation is opened.
@@ -118,8 +258,8 @@ impl Unanswered {
     }
 
     /// Adds what the engine's events answer without naming the order; takes off what is answered;
-    /// and gives the conversations to open now.
-    pub(super) fn settle(&mut self, reports: &mut Vec<Report>) -> Vec<String> {
+    /// and gives the conversations to open now, with the orders.
+    pub(super) fn settle(&mut self, reports: &mut Vec<Report>) -> Vec<(u64, String)> {
         let mut answers = Vec::new();
         for report in reports.iter_mut() {
             if let Report::Event(event) = report {
@@ -132,14 +272,26 @@ impl Unanswered {
             match report {
                 Report::Event(Event::Done { order, target }) => {
                     self.orders.remove(order);
-                    open.extend(self.opening.remove(order).then(|| target.clone()));
+                    open.extend(self.opening.remove(order).then(|| (*order, target.clone())));
                 }
                 Report::Event(Event::Ack { id, .. }) => {
                     self.messages.remove(id);
                 }
-                Report::Event(Event::Failed { order, id, .. }) => {
+                Report::Event(Event::Progress(progress))
+                    if progress.own && progress.done == progress.size =>
+                {
+                    self.files.remove(&progress.file.id);
+                }
+                Report::Event(Event::Failed { order, id, code, .. }) => {
+                    // There is nothing to go on with.
+                    if order.is_some() && *code == "no-such-file" {
+                        self.files.clear();
+                    }
                     order.map(|order| self.orders.remove(&order));
-                    id.map(|id| self.messages.remove(&id));
+                    if let Some(id) = id {
+                        self.messages.remove(id);
+                        self.files.remove(id);
+                    }
                 }
                 _ => {}
             }
@@ -163,7 +315,7 @@ impl Unanswered {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.messages.is_empty()
+        self.orders.is_empty() && self.messages.is_empty() && self.files.is_empty()
     }
 }
 
@@ -231,7 +383,8 @@ mod tests {
         unanswered.add(&Ask::Do { order: 4, what: rejoin });
         unanswered.opens(4);
         let done = Event::Done { order: 4, target: "#ops~1a2b".to_owned() };
-        assert_eq!(unanswered.settle(&mut vec![Report::Event(done)]), ["#ops~1a2b"]);
+        let open = unanswered.settle(&mut vec![Report::Event(done)]);
+        assert!(matches!(&open[..], [(_, target)] if target == "#ops~1a2b"), "{open:?}");
         assert!(unanswered.is_empty());
     }
 

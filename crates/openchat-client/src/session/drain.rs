@@ -57,6 +57,12 @@ impl Drain {
         if reports.iter().any(progress) {
             self.progress();
         }
+        // A file takes as long as it has to.
+        let of_file =
+            |report: &Report| matches!(report, Report::Event(Event::Progress(it)) if it.own);
+        if self.begun() && reports.iter().any(of_file) {
+            self.begin();
+        }
     }
 
     /// Whether to end, given whether all is `done`.

@@ -1,9 +1,11 @@
 //! From what was asked to the engine's commands.
 
-use super::{Ask, Report, Session};
+use super::{
+    Ask, Report, Say, Session, SessionError, ask::Unanswered, files::Saving, guests::Guests,
+};
 use openchat_engine::{
-    Command, ConversationKind, Event, Input, Inviting, Joining, Order, Rules, Standing, Summary,
-    Target,
+    Body, Command, ConversationKind, Event, Input, Inviting, Joining, Order, Rules, Standing,
+    Summary, Target,
 };
 use openchat_wire::{MessageId, Name};
 
@@ -23,25 +25,37 @@ impl Session {
     }
 
     /// Takes what was held back, as soon as its conversation is known, or all are.
-    pub(super) fn take_held(&mut self) {
+    pub(super) fn take_held(&mut self) -> Result<(), SessionError> {
         for ask in std::mem::take(&mut self.held) {
             self.take_or_hold(ask);
         }
+        for (target, id, what) in std::mem::take(&mut self.sayings) {
+            self.say(target, id, what)?;
+        }
+        for saving in std::mem::take(&mut self.savings) {
+            self.save(saving)?;
+        }
+        Ok(())
     }
 
     /// An unknown name may be that of a closed group to which this device was invited while it was
     /// away. Until that is known, opening it would begin an open group of that name, and what is
     /// meant for few would be said to all.
-    fn take_or_hold(&mut self, ask: Ask) {
+    pub(super) fn take_or_hold(&mut self, ask: Ask) {
         let is_unknown = match &ask {
-            Ask::Open { target, .. } | Ask::Send { target, .. } => {
+            Ask::Open { target, .. } | Ask::Send { target, .. } | Ask::Say { target, .. } => {
                 !Self::may_begin(target) && !self.engine.knows_target(target)
             }
             Ask::Do { what, .. } => what.target().is_some_and(|at| !self.engine.knows_target(at)),
-            Ask::Policy { target, .. } | Ask::Describe { target, .. } => {
-                !self.engine.knows_target(target)
+            Ask::Policy { target, .. }
+            | Ask::Describe { target, .. }
+            | Ask::Save { target, .. } => !self.engine.knows_target(target),
+            Ask::Follow { follow, .. } => {
+                follow.target.as_ref().is_some_and(|at| !self.engine.knows_target(at))
             }
-            Ask::Trust { .. } | Ask::Compare { .. } | Ask::Renew { .. } => false,
+            Ask::Trust { .. } | Ask::Compare { .. } | Ask::Renew { .. } | Ask::Shown { .. } => {
+                false
+            }
         };
         if is_unknown && !self.knows_all() {
             self.held.push(ask);
@@ -71,12 +85,27 @@ impl Session {
         match ask {
             Ask::Open { order, target } => self.open_conversation(order, target),
             // Only who opens a group begins it.
-            Ask::Send { target, id, .. }
+            Ask::Send { target, id, .. } | Ask::Say { target, id, .. }
                 if !Self::may_begin(&target) && !self.engine.knows_target(&target) =>
             {
                 self.fail(None, Some(id), &target);
             }
-            Ask::Send { target, id, text } => self.command(Command::Send { target, id, text }),
+            // What was said before goes before.
+            Ask::Send { target, id, text } if !self.sayings.is_empty() => {
+                self.note_repeat(&target, id);
+                self.sayings.push((target, id, Say::Text(text)));
+            }
+            Ask::Send { target, id, text } => {
+                self.note_repeat(&target, id);
+                self.command(Command::Send { target, id, what: Body::Text(text) });
+            }
+            Ask::Say { target, id, what } => {
+                self.note_repeat(&target, id);
+                self.sayings.push((target, id, what));
+            }
+            Ask::Save { order, target, file, to } => {
+                self.savings.push(Saving { order, target, file, to });
+            }
             Ask::Do { order, what } => self.command(Command::Order { order, what }),
             Ask::Policy { order, target, join, invite } => {
                 self.set_policy(order, target, join, invite);
@@ -87,12 +116,46 @@ impl Session {
             Ask::Describe { order, target } => match self.engine.conversation(&target) {
                 Some(summary) => {
                     let called = summary.target.to_string();
-                    self.reports.push(Report::Standing(summary));
+                    self.tell(order, Report::Standing(summary));
                     self.reports.push(Report::Event(Event::Done { order, target: called }));
                 }
                 None => self.fail(Some(order), None, &target),
             },
+            Ask::Follow { order, follow } => match &follow.target {
+                Some(target) if !self.engine.knows_target(target) => {
+                    self.fail(Some(order), None, target);
+                }
+                _ => self.listen(order, follow),
+            },
+            Ask::Shown { order, target, seq, listener } => {
+                self.note_shown(order, &target, seq, listener);
+            }
         }
+    }
+
+    /// What was said by another process, or to another session, may have been said before.
+    fn note_repeat(&mut self, target: &Target, id: MessageId) {
+        if self.guests.is_sender(&id) || self.resumed.contains(&id) {
+            self.repeats.push((target.clone(), id));
+        }
+    }
+
+    /// Tells whoever asked.
+    pub(super) fn tell(&mut self, order: u64, report: Report) {
+        if Guests::is_guest(order) {
+            self.guests.tell_aside(order, report);
+        } else {
+            self.reports.push(report);
+        }
+    }
+
+    fn unanswered(&mut self, order: u64) -> &mut Unanswered {
+        if Guests::is_guest(order)
+            && let Some(its) = self.guests.unanswered(order)
+        {
+            return its;
+        }
+        &mut self.unanswered
     }
 
     fn compare(&mut self, order: u64, who: &Name) {
@@ -108,7 +171,7 @@ impl Session {
             };
             return self.reports.push(Report::Event(event));
         };
-        self.reports.push(Report::Contact(contact));
+        self.tell(order, Report::Contact(contact));
         self.reports.push(Report::Event(Event::Done { order, target }));
     }
 
@@ -133,14 +196,33 @@ impl Session {
             .conversation(&target)
             .is_some_and(|found| found.standing == Standing::Invited)
         {
-            self.unanswered.opens(order);
+            self.unanswered(order).opens(order);
             return self.command(Command::Order { order, what: Order::Accept { target } });
         }
-        self.opening.push(target.clone());
+        if Guests::is_guest(order) {
+            let called = self.engine.conversation(&target).map(|found| found.target);
+            self.guests.open(order, called.as_ref().unwrap_or(&target));
+        } else {
+            self.opening.push(target.clone());
+        }
         self.command(Command::Open { target: target.clone() });
         let called = self.called(&target);
-        self.unanswered.enters(order, called);
-        self.tell_ready(&target);
+        if self.live.contains(&called) {
+            self.tell_ready(order, &target);
+            self.reports.push(Report::Event(Event::Done { order, target: called }));
+        } else {
+            self.unanswered(order).enters(order, called);
+        }
+    }
+
+    /// Tells whoever asked who is in, if it was read to its end.
+    pub(super) fn tell_ready(&mut self, order: u64, target: &Target) {
+        if let Some(Summary { target, epoch, members, .. }) = self.engine.conversation(target) {
+            let target = target.to_string();
+            if self.live.contains(&target) {
+                self.tell(order, Report::Event(Event::Ready { target, epoch, members }));
+            }
+        }
     }
 
     /// How news of it call the conversation.
@@ -150,7 +232,7 @@ impl Session {
             .map_or_else(|| target.to_string(), |summary| summary.target.to_string())
     }
 
-    fn fail(&mut self, order: Option<u64>, id: Option<MessageId>, target: &Target) {
+    pub(super) fn fail(&mut self, order: Option<u64>, id: Option<MessageId>, target: &Target) {
         self.reports.push(Report::Event(Event::Failed {
             order,
             id,

@@ -6,6 +6,7 @@ use crate::{
     vault::{Identity, Vault},
 };
 use openchat_engine::{Contact, Engine, Snapshot, Summary, Target};
+use openchat_wire::UnixMillis;
 
 /// What is stored of the conversations.
 #[derive(Debug, Clone)]
@@ -16,6 +17,12 @@ pub struct Stored {
     pub contacts: Vec<Contact>,
     /// Messages that are not acknowledged yet.
     pub queued: usize,
+    /// Entries of the transparency log that this device has checked.
+    pub log_size: u64,
+    /// When the server signed the newest head of that log which this device has seen.
+    pub log_time: Option<UnixMillis>,
+    /// What that log has about this device that it did not ask for, and nobody has answered.
+    pub warnings: Vec<String>,
 }
 
 /// A conversation as it is stored.
@@ -48,7 +55,14 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
     };
     let conversations = engine.conversations().map(conversation).collect();
     let contacts = engine.contacts().collect();
-    Ok(Stored { conversations, contacts, queued: engine.queued() })
+    Ok(Stored {
+        conversations,
+        contacts,
+        queued: engine.queued(),
+        log_size: engine.log_size(),
+        log_time: engine.log_time(),
+        warnings: engine.warnings().map(str::to_owned).collect(),
+    })
 }
 
 pub(super) fn load(vault: &Vault, identity: &Identity) -> Result<Engine, SessionError> {

@@ -1,7 +1,7 @@
 //! Files that prove to others what a server did. They lie beside the vault, not in it: they are to
 //! be handed on.
 
-use super::{Vault, VaultError, at};
+use super::{Vault, VaultError, file::at};
 use openchat_crypto::sha256;
 use std::{
     fs::{DirBuilder, File, OpenOptions, read_dir},

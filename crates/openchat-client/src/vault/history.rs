@@ -1,24 +1,106 @@
 //! The messages, and how far each conversation was shown.
 
-use super::{Survive, Vault, VaultError};
-use crate::trust;
-use openchat_engine::StoredMessage;
+use super::{Survive, Vault, VaultError, contents, words};
+use crate::{outside::now, trust};
+use openchat_engine::{Body, StoredMessage};
 use openchat_wire::{Fingerprint, GroupId, MessageId, Seq, UnixMillis};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 
+/// What of a conversation is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// From this time on, by the authors' clocks.
+    pub since: UnixMillis,
+    /// Before this time.
+    pub until: Option<UnixMillis>,
+    /// Behind this place.
+    pub after: Option<Seq>,
+    /// Before this place.
+    pub before: Option<Seq>,
+}
+
+impl Range {
+    /// All of it.
+    pub const ALL: Self = Self { since: UnixMillis(0), until: None, after: None, before: None };
+}
+
+/// The columns that [`read`] takes, of messages `m` of conversations `c`.
+pub(super) const COLUMNS: &str = "m.grp, c.target, m.seq, m.id, m.sender, m.fingerprint, m.trust, m.time, m.text, m.own, m.kind, m.body";
+
 impl Vault {
+    /// The conversations that have messages, with what they were called first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn kept_conversations(&self) -> Result<Vec<(GroupId, String)>, VaultError> {
+        let mut all =
+            self.database.prepare("SELECT grp, target FROM conversations ORDER BY target")?;
+        let rows = all.query_map([], |row| Ok((GroupId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest messages, as they stand now, of `group` in `range`, at most `limit` of them, oldest first.
+    ///
+    /// # Errors
+    /// The database's, or [`VaultError::Damaged`].
+    pub fn newest(
+        &self,
+        group: &GroupId,
+        range: &Range,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, VaultError> {
+        let mut messages = self.page(group, range, limit, "DESC")?;
+        messages.reverse();
+        Ok(messages)
+    }
+
+    /// The oldest messages of `group` in `range`, at most `limit` of them, oldest first.
+    ///
+    /// # Errors
+    /// The database's, or [`VaultError::Damaged`].
+    pub fn oldest(
+        &self,
+        group: &GroupId,
+        range: &Range,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, VaultError> {
+        self.page(group, range, limit, "ASC")
+    }
+
+    fn page(
+        &self,
+        group: &GroupId,
+        range: &Range,
+        limit: u32,
+        order: &str,
+    ) -> Result<Vec<StoredMessage>, VaultError> {
+        let after = range.after.map_or(Some(0), |seq| seq.0.checked_add(1));
+        let Some(first) = after else { return Ok(Vec::new()) };
+        let last = range.before.map_or(Some(u64::MAX), |seq| seq.0.checked_sub(1));
+        let Some(last) = last else { return Ok(Vec::new()) };
+        let mut page = self.database.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.grp = m.grp
+             WHERE m.grp = ?1 AND {} AND m.seq BETWEEN ?2 AND ?3 AND m.time >= ?4 AND (?5 IS NULL OR m.time < ?5)
+             ORDER BY m.seq {order} LIMIT ?6",
+            contents::STANDING
+        ))?;
+        let (since, until) = (sortable(range.since.0), range.until.map(|time| sortable(time.0)));
+        let wanted = params![group.0, sortable(first), sortable(last), since, until, limit];
+        let rows = page.query_map(wanted, |row| Ok(read(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
     /// The oldest messages of `group` that were not shown yet, at most `limit` of them.
     ///
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
     pub fn unshown(&self, group: &GroupId, limit: u32) -> Result<Vec<StoredMessage>, VaultError> {
-        let mut unshown = self.database.prepare_cached(
-            "SELECT m.grp, c.target, m.seq, m.id, m.sender, m.fingerprint, m.trust, m.time, m.text,
-                    m.own
+        let mut unshown = self.database.prepare_cached(&format!(
+            "SELECT {COLUMNS}
              FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
-             WHERE c.grp = ?1 ORDER BY m.seq LIMIT ?2",
-        )?;
+             WHERE c.grp = ?1 ORDER BY m.seq LIMIT ?2"
+        ))?;
         let rows = unshown.query_map(params![group.0, limit], |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
@@ -31,7 +113,7 @@ impl Vault {
         let mut waiting = self.database.prepare_cached(
             "SELECT m.grp, count(*)
              FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
-             WHERE NOT m.own GROUP BY m.grp",
+             WHERE m.own = 0 AND m.kind NOT IN (6, 7, 8) GROUP BY m.grp",
         )?;
         let rows =
             waiting.query_map([], |row| Ok((GroupId(row.get(0)?), row.get::<_, i64>(1)?)))?;
@@ -68,6 +150,23 @@ impl Vault {
     }
 }
 
+/// The messages after a place, at most `limit` of them, in their order.
+pub(super) fn after(
+    database: &Connection,
+    group: &GroupId,
+    seq: Seq,
+    limit: u32,
+) -> Result<Vec<StoredMessage>, VaultError> {
+    let mut after = database.prepare_cached(
+        "SELECT m.grp, c.target, m.seq, m.id, m.sender, m.fingerprint, m.trust, m.time, m.text,
+                m.own
+         FROM conversations c JOIN messages m ON m.grp = c.grp
+         WHERE c.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3",
+    )?;
+    let rows = after.query_map(params![group.0, sortable(seq.0), limit], |row| Ok(read(row)))?;
+    rows.map(|row| row?).collect()
+}
+
 /// Adds a message. A second one at the same place of the log is not possible; should it come all
 /// the same, history is not rewritten.
 pub(super) fn insert(database: &Connection, message: &StoredMessage) -> Result<(), VaultError> {
@@ -76,10 +175,14 @@ pub(super) fn insert(database: &Connection, message: &StoredMessage) -> Result<(
     )?;
     conversation.execute(params![message.group.0, message.target, sortable(0)])?;
     let mut insert = database.prepare_cached(
-        "INSERT INTO messages (grp, seq, id, sender, fingerprint, trust, time, text, own)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (grp, seq) DO NOTHING",
+        "INSERT INTO messages
+         (grp, seq, id, sender, fingerprint, trust, time, stored, own, kind, text, words, body, due)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (grp, seq) DO NOTHING",
     )?;
-    insert.execute(params![
+    let (stored, text) = (now(), contents::found_by(&message.body));
+    let due = contents::due(database, &message.group, stored)?;
+    let added = insert.execute(params![
         message.group.0,
         sortable(message.seq.0),
         message.id.0,
@@ -87,13 +190,18 @@ pub(super) fn insert(database: &Connection, message: &StoredMessage) -> Result<(
         message.fingerprint.0,
         trust::word(message.trust),
         sortable(message.time.0),
-        message.text,
+        sortable(stored.0),
         message.own,
+        message.body.kind(),
+        text,
+        words::apart(text),
+        contents::kept(&message.body),
+        due.map(|due| sortable(due.0)),
     ])?;
-    Ok(())
+    if added > 0 { contents::apply(database, message) } else { Ok(()) }
 }
 
-fn read(row: &Row<'_>) -> Result<StoredMessage, VaultError> {
+pub(super) fn read(row: &Row<'_>) -> Result<StoredMessage, VaultError> {
     let sender: String = row.get(4)?;
     let word: String = row.get(6)?;
     Ok(StoredMessage {
@@ -105,12 +213,17 @@ fn read(row: &Row<'_>) -> Result<StoredMessage, VaultError> {
         fingerprint: Fingerprint(row.get(5)?),
         trust: trust::of_word(&word).ok_or(VaultError::Damaged("a trust word"))?,
         time: UnixMillis(u64::from_be_bytes(row.get(7)?)),
-        text: row.get(8)?,
+        body: body(row.get(10)?, row.get(8)?, row.get(11)?)?,
         own: row.get(9)?,
     })
 }
 
+pub(super) fn body(kind: u16, text: String, bytes: Option<Vec<u8>>) -> Result<Body, VaultError> {
+    let damaged = |_| VaultError::Damaged("a message's body");
+    bytes.map_or(Ok(Body::Text(text)), |bytes| Body::from_bytes(kind, &bytes).map_err(damaged))
+}
+
 /// See [`super::schema`] for why not an integer.
-const fn sortable(number: u64) -> [u8; 8] {
+pub(super) const fn sortable(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }

@@ -1,9 +1,15 @@
 use super::*;
 use crate::outside::os_random;
 use openchat_crypto::IdentityKey;
-use openchat_engine::{StoredMessage, Trust};
+use openchat_crypto::Passphrase;
+use openchat_engine::{Body, StoredMessage, Trust};
 use openchat_wire::{Digest, Fingerprint, MessageId, Seq, UnixMillis};
+use rusqlite::ErrorCode;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 use tempfile::{TempDir, tempdir};
+
+pub(super) mod attacks;
+mod history;
 
 const GROUP: GroupId = GroupId([9; 32]);
 
@@ -29,7 +35,7 @@ fn message(group: GroupId, seq: u64) -> StoredMessage {
         fingerprint: Fingerprint([3; 32]),
         trust: Trust::Changed,
         time: UnixMillis(u64::MAX),
-        text: format!("text {seq} \u{1f980}\n"),
+        body: Body::Text(format!("text {seq} \u{1f980}\n")),
         own: true,
     }
 }
@@ -62,7 +68,7 @@ fn nobody_else_reads_the_files() {
     vault.apply(&[put(1, b"a", b"b")], Survive::PowerCut).unwrap();
     assert_eq!(mode(&directory), 0o700);
     let files: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
-    assert!(files.len() >= 3, "database, journal and lock");
+    assert!(files.len() >= 4, "database, journal, key and lock");
     for file in files {
         let path = file.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
@@ -132,7 +138,7 @@ fn a_killed_process_loses_no_transaction_and_leaves_none_half_done() {
     vault.database.execute_batch("BEGIN; DELETE FROM records; DELETE FROM messages;").unwrap();
     let copy = place.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
-    for file in ["vault.db", "vault.db-wal"] {
+    for file in ["vault.db", "vault.db-wal", "vault.key"] {
         std::fs::copy(place.path().join(file), copy.join(file)).unwrap();
     }
     let reopened = Vault::open(&copy).unwrap();
@@ -153,6 +159,7 @@ fn a_torn_journal_gives_the_last_whole_transaction() {
         let copy = tempdir().unwrap();
         std::fs::write(copy.path().join("vault.db"), &database).unwrap();
         std::fs::write(copy.path().join("vault.db-wal"), &journal[..cut]).unwrap();
+        std::fs::copy(place.path().join("vault.key"), copy.path().join("vault.key")).unwrap();
         let records = Vault::open(copy.path()).unwrap().records().unwrap();
         assert_eq!(records, vec![(key(1, b""), Blob(b"first".to_vec()))], "cut at {cut}");
     }
@@ -170,20 +177,6 @@ fn a_failing_transaction_changes_nothing() {
         vault.apply(&[put(1, b"", b"new"), put(2, b"", &vec![1; 1 << 20])], Survive::PowerCut);
     assert!(matches!(full, Err(VaultError::Database(_))), "{full:?}");
     assert_eq!(vault.records().unwrap(), vec![(key(1, b""), Blob(b"old".to_vec()))]);
-}
-
-#[test]
-fn deleted_secrets_are_overwritten() {
-    const SECRET: &[u8] = b"a secret that must not be found";
-    let place = place();
-    let mut vault = Vault::open(place.path()).unwrap();
-    vault.apply(&[put(1, b"", SECRET)], Survive::PowerCut).unwrap();
-    vault.apply(&[Change::Delete(key(1, b""))], Survive::PowerCut).unwrap();
-    drop(vault);
-    for file in std::fs::read_dir(place.path()).unwrap() {
-        let bytes = read(&file.unwrap().path());
-        assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET));
-    }
 }
 
 #[test]
@@ -224,7 +217,7 @@ fn messages_of_others_wait_until_they_were_shown() {
 fn history_is_not_rewritten() {
     let place = place();
     let mut vault = Vault::open(place.path()).unwrap();
-    let other = StoredMessage { text: "other".to_owned(), ..message(GROUP, 1) };
+    let other = StoredMessage { body: Body::Text("other".to_owned()), ..message(GROUP, 1) };
     vault
         .apply(&[Change::Message(message(GROUP, 1)), Change::Message(other)], Survive::PowerCut)
         .unwrap();
@@ -262,19 +255,24 @@ fn another_format_is_refused_and_not_touched() {
     let place = place();
     let vault = Vault::open(place.path()).unwrap();
     let set = |format: i64| vault.database.pragma_update(None, "user_version", format).unwrap();
-    set(3);
-    assert!(matches!(Vault::look(place.path()), Err(VaultError::Newer { found: 3, .. })));
-    set(1);
-    assert!(matches!(Vault::look(place.path()), Err(VaultError::Older { found: 1, .. })));
+    set(4);
+    assert!(matches!(Vault::look(place.path()), Err(VaultError::Newer { found: 4, .. })));
+    set(2);
+    assert!(matches!(Vault::look(place.path()), Err(VaultError::Older { found: 2, .. })));
     drop(vault);
-    assert!(matches!(Vault::open(place.path()), Err(VaultError::Older { found: 1, .. })));
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::Older { found: 2, .. })));
 }
 
 #[test]
-fn what_is_no_vault_is_an_error() {
+fn what_is_no_vault_is_an_error_and_stays_as_it_is() {
     let place = place();
+    drop(Vault::open(place.path()).unwrap());
     std::fs::write(place.path().join(FILE), [b'x'; 5000]).unwrap();
-    assert!(matches!(Vault::open(place.path()), Err(VaultError::Database(_))));
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::Broken(_))));
+    assert_eq!(read(&place.path().join(FILE)), [b'x'; 5000]);
+    std::fs::remove_file(place.path().join("vault.key")).unwrap();
+    assert!(matches!(Vault::open(place.path()), Err(VaultError::NoKey(_))));
+    assert_eq!(read(&place.path().join(FILE)), [b'x'; 5000]);
 }
 
 #[test]
