@@ -1,0 +1,218 @@
+//! What the session tells.
+
+use super::{give_back, going, mentions};
+use crate::{
+    conversation::{Anchor, Conversation},
+    input::{Effect, News},
+    row::{Message, Notice},
+    state::{Asked, Connection, State},
+};
+use openchat_client::{
+    engine::{Delivery, Summary, Target},
+    standing,
+    wire::{MessageId, Name},
+};
+
+pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
+    match news {
+        News::Online => state.connection = Connection::Online,
+        News::Offline(cause) => offline(state, cause),
+        News::Standing(summary) => stands(state, *summary),
+        News::Ready { target, members } => return ready(state, &target, members),
+        News::Message { target, message } => return said(state, &target, message),
+        News::Edited { target, of, seq, text } => {
+            at(state, &target, |one| one.edit(&of, seq, text));
+        }
+        News::Deleted { target, of, seq } => at(state, &target, |one| one.delete(&of, seq)),
+        News::Reacted { target, to, word, by, on } => {
+            at(state, &target, |one| one.react(&to, word, by, on));
+        }
+        News::Topic { target, topic } => at(state, &target, |one| one.topic = topic),
+        News::Timer { target, timer } => at(state, &target, |one| one.timer = timer),
+        News::Progress { target, file, here, wrong } => {
+            at(state, &target, |one| one.file(&file, here, wrong));
+        }
+        News::Delivery { id, state: delivery } => deliver(state, &id, delivery),
+        News::Presence { target, online, offline } => {
+            presence(state, &target, &online, &offline);
+        }
+        News::Changed { target, notice, loud } => {
+            return changed(state, &target, notice, Loud(loud));
+        }
+        News::Renewed(until) => state.setup.not_after = until,
+        News::Notice { target, notice } => tell(state, target.as_deref(), notice),
+        News::Done { order, target } => return done(state, order, &target),
+        News::Failed { order, id, target, notice } => failed(state, order, id, target, notice),
+    }
+    Vec::new()
+}
+
+/// Nobody is known to be there any more, and nothing to be read to its end.
+fn offline(state: &mut State, cause: String) {
+    state.connection = Connection::Offline(cause);
+    for conversation in &mut state.conversations {
+        conversation.ready = false;
+        conversation.fresh = None;
+        conversation.members.iter_mut().for_each(|member| member.online = false);
+    }
+}
+
+fn stands(state: &mut State, summary: Summary) {
+    let at = state.place(&summary.target);
+    if let Some(conversation) = state.conversations.get_mut(at) {
+        conversation.stands(summary);
+    }
+}
+
+fn ready(
+    state: &mut State,
+    target: &str,
+    members: Vec<openchat_client::engine::MemberView>,
+) -> Vec<Effect> {
+    let Some(at) = place(state, target) else { return Vec::new() };
+    let conversation = &mut state.conversations[at];
+    conversation.ready = true;
+    conversation.members = members;
+    let target = conversation.target.clone();
+    vec![describe(state, target)]
+}
+
+fn place(state: &mut State, target: &str) -> Option<usize> {
+    Some(state.place(&target.parse::<Target>().ok()?))
+}
+
+/// Changes a conversation, if it has a name.
+fn at(state: &mut State, target: &str, change: impl FnOnce(&mut Conversation)) {
+    if let Some(at) = place(state, target)
+        && let Some(conversation) = state.conversations.get_mut(at)
+    {
+        change(conversation);
+    }
+}
+
+/// Asks for what events don't tell: kind, standing, trust words.
+fn describe(state: &mut State, target: Target) -> Effect {
+    let asked = Asked { target: target.clone(), said: None, go: false, tell: false, loud: false };
+    let order = state.expect(asked, 1);
+    Effect::Describe { order, target }
+}
+
+fn said(state: &mut State, target: &str, message: Message) -> Vec<Effect> {
+    let Some(at) = place(state, target) else { return Vec::new() };
+    let in_view = at == state.current;
+    let me = state.setup.me.clone();
+    let conversation = &mut state.conversations[at];
+    let (own, names_me) = (message.own, mentions(message.text(), &me));
+    if !conversation.push(message) || own {
+        return Vec::new();
+    }
+    if in_view && !conversation.ready {
+        // It was said while this device was away.
+        conversation.catch_up();
+    }
+    if in_view && conversation.anchor != Anchor::Live {
+        conversation.below += 1;
+    }
+    if !in_view && !conversation.muted {
+        conversation.unread += 1;
+        conversation.mentions += u64::from(names_me);
+    }
+    let calls = names_me || conversation.is_direct();
+    let rings = state.config.bell && calls && !conversation.muted;
+    if rings { vec![Effect::Bell] } else { Vec::new() }
+}
+
+fn deliver(state: &mut State, id: &MessageId, delivery: Delivery) {
+    state.conversations.iter_mut().for_each(|one| one.deliver(id, delivery));
+}
+
+fn presence(state: &mut State, target: &str, online: &[Name], offline: &[Name]) {
+    let Some(at) = place(state, target) else { return };
+    for member in &mut state.conversations[at].members {
+        if online.contains(&member.name) {
+            member.online = true;
+        } else if offline.contains(&member.name) {
+            member.online = false;
+        }
+    }
+}
+
+/// Whether something is also told where the person is.
+struct Loud(bool);
+
+fn changed(
+    state: &mut State,
+    target: &str,
+    notice: Option<Notice>,
+    Loud(loud): Loud,
+) -> Vec<Effect> {
+    let Some(at) = place(state, target) else { return Vec::new() };
+    if let Some(notice) = notice {
+        if loud && at != state.current {
+            let text = format!("{target}: {}", notice.text);
+            tell(state, None, Notice { text, ..notice.clone() });
+        }
+        state.conversations[at].tell(notice);
+    }
+    let target = state.conversations[at].target.clone();
+    vec![describe(state, target)]
+}
+
+/// A notice stands where it belongs; what belongs nowhere is told where the person is.
+fn tell(state: &mut State, target: Option<&str>, notice: Notice) {
+    let at = target.and_then(|target| place(state, target)).unwrap_or(state.current);
+    if let Some(conversation) = state.conversations.get_mut(at) {
+        conversation.tell(notice);
+    }
+}
+
+fn done(state: &mut State, order: u64, target: &str) -> Vec<Effect> {
+    let Some(asked) = state.orders.remove(&order) else { return Vec::new() };
+    if let Some(said) = asked.said {
+        state.say(crate::row::Tone::News, format!("{target}: {said}"));
+    }
+    if asked.tell {
+        names(state, &asked.target, target);
+    }
+    match target.parse() {
+        Ok(target) if asked.go => going::to(state, &target),
+        _ => Vec::new(),
+    }
+}
+
+/// Who is in, told where it was asked.
+fn names(state: &mut State, asked: &Target, target: &str) {
+    let Some(at) = place(state, target) else { return };
+    let conversation = &state.conversations[at];
+    let mut said: Vec<String> = conversation.members.iter().map(standing::member).collect();
+    if !conversation.invited.is_empty() {
+        let names: Vec<_> = conversation.invited.iter().map(Name::to_string).collect();
+        said.push(format!("invited: {}", names.join(", ")));
+    }
+    let text = format!("{target}: {}", said.join(", "));
+    let notice = Notice { time: state.now, tone: crate::row::Tone::News, text, hint: None };
+    tell(state, Some(&asked.to_string()), notice);
+}
+
+fn failed(
+    state: &mut State,
+    order: Option<u64>,
+    id: Option<MessageId>,
+    target: Option<String>,
+    notice: Notice,
+) {
+    let asked = order.and_then(|order| state.orders.remove(&order));
+    if asked.as_ref().is_some_and(|asked| !asked.loud) {
+        return;
+    }
+    for at in 0..state.conversations.len() {
+        let conversation = &mut state.conversations[at];
+        let lost = id.and_then(|id| conversation.take_pending(&id));
+        if let Some(lost) = lost {
+            let target = conversation.target.clone();
+            give_back(state, &target, lost.text());
+        }
+    }
+    let place = asked.map(|asked| asked.target.to_string()).or(target);
+    tell(state, place.as_deref(), notice);
+}
