@@ -1,23 +1,35 @@
 //! What may be typed. Help, usage errors and parsing all come from these types.
 
+mod file;
 mod group;
+mod vault;
 
-pub(crate) use group::{GroupArgs, GroupCommand, InviteWord, JoinWord, RoleWord};
+pub(crate) use file::FileCommand;
+pub(crate) use group::{GroupArgs, GroupCommand};
+pub(crate) use vault::{
+    ExportArgs, Format, HistoryArgs, ImportArgs, Kept, NewVaultArgs, RangeArgs, RetentionArgs,
+    SearchArgs, VaultArgs, VaultCommand,
+};
 
 use crate::fault::{Exit, Fault};
 use crate::out::Out;
-use crate::{audit, target, verify};
+use crate::{audit, json, target, verify};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use openchat_client::{
-    ProfileName,
+    ProfileName, Start,
     engine::{SafetyNumber, Target},
 };
-use openchat_wire::{Digest, Name};
-use std::{fmt, path::PathBuf};
+use openchat_wire::{Digest, MessageId, Name};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not enrolled, 4 unreachable, 5 trust failure,
 6 expired or revoked, 7 not found, 8 queued and not acknowledged yet, 130 interrupted.";
+
+const DOCTOR_HELP: &str = "\
+Prints a line for everything that was looked at: 'ok', 'warn' or 'FAIL', what it is, and how it
+stands; then the next command, if there is something to do. Changes nothing, and works also while
+another openchat uses the profile. Exit code 1 if anything says FAIL, 3 if the profile is not enrolled.";
 
 /// End-to-end encrypted conversations.
 #[derive(Debug, Parser)]
@@ -51,6 +63,9 @@ pub(crate) struct Global {
     /// Colour errors
     #[arg(long, global = true, value_name = "WHEN")]
     pub(crate) color: Option<Color>,
+    /// Open the vault with the passphrase in this file's first line ('-': stdin)
+    #[arg(long, global = true, value_name = "FILE", env = "OPENCHAT_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Never prompt, also on a terminal
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
@@ -78,6 +93,13 @@ pub(crate) enum Command {
     Join(JoinArgs),
     /// Send one message, and wait until the server has it
     Send(SendArgs),
+    /// List the files that came, save one, go on with one that found no room
+    File {
+        #[command(subcommand)]
+        command: FileCommand,
+    },
+    /// Be told of messages, as lines, as objects, or by a command that is run for each
+    Listen(ListenArgs),
     /// Begin and change conversations, and see who is in
     Group(GroupArgs),
     /// Compare keys with somebody, so that no server can stand between you
@@ -89,6 +111,18 @@ pub(crate) enum Command {
     },
     /// Have the certificate renewed now; it renews itself at two thirds of its life
     Renew,
+    /// Print what this device has of a conversation
+    History(HistoryArgs),
+    /// Find messages by their words
+    Search(SearchArgs),
+    /// Write messages in the clear, or a sealed backup
+    Export(ExportArgs),
+    /// Make this profile of a backup
+    Import(ImportArgs),
+    /// Say for how long this device keeps messages
+    Retention(RetentionArgs),
+    /// See and choose how the vault's key is kept
+    Vault(VaultArgs),
     /// Check a server's transparency log, or evidence against it, in a file
     Log {
         #[command(subcommand)]
@@ -98,6 +132,28 @@ pub(crate) enum Command {
     Status,
     /// Say who this profile is
     Whoami,
+    /// Find what is wrong here, and say what to do about it
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
+    /// Print completions for a shell
+    Completions {
+        /// Of which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for every command into a directory
+    Man {
+        /// Write `openchat*.1` into this directory
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Shells that completions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// `openchat enroll`
@@ -120,6 +176,8 @@ pub(crate) struct EnrollArgs {
     /// The invitation, or '-' to read it from stdin
     #[arg(long, value_name = "INVITATION", env = "OPENCHAT_INVITE", hide_env_values = true)]
     pub(crate) invite: Option<Pasted>,
+    #[command(flatten)]
+    pub(crate) new: NewVaultArgs,
     /// Certify the key of this certification request (PKCS#10, PEM or DER), which another program
     /// made, and no key of this profile
     #[arg(long, value_name = "FILE", requires_all = ["out", "name"])]
@@ -170,7 +228,7 @@ pub(crate) struct JoinArgs {
     /// The conversation: '#GROUP' or '@PERSON' [default: #general]
     #[arg(value_name = "TARGET", value_parser = target::target)]
     pub(crate) target: Option<Target>,
-    /// Plain lines without a prompt, also on a terminal
+    /// Plain lines without a prompt; otherwise a terminal gets the full screen
     #[arg(long)]
     pub(crate) line: bool,
     /// Take lines that begin with '/' as commands, also when stdin is no terminal
@@ -188,6 +246,8 @@ such person or conversation; 5 the message was withheld because a key can't be t
 Examples:
   openchat send @bob 'The backup is done.'
   df -h | openchat send '#ops' -
+  openchat send --file report.pdf --file data.csv '#ops'
+  openchat send --reply-to 9f86d081884c7d659a2feaa0c55ad015 '#ops' 'Done.'
   openchat send --wait delivered --timeout 60 @bob 'Are you there?'")]
 pub(crate) struct SendArgs {
     /// For what: the server has it, or the device of another member has it (8 if not in time)
@@ -196,12 +256,77 @@ pub(crate) struct SendArgs {
     /// How many seconds at most [default: 30 with --wait delivered]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,
+    /// Answer the message of this id
+    #[arg(long, value_name = "ID", value_parser = target::message_id, conflicts_with = "action")]
+    pub(crate) reply_to: Option<MessageId>,
+    /// The text is what you do: 'waves' is shown as '* alice waves'
+    #[arg(long)]
+    pub(crate) action: bool,
+    /// Send a file; may be said several times. A text goes after the files
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Vec<PathBuf>,
     /// The conversation: '#GROUP' or '@PERSON'
     #[arg(value_name = "TARGET", value_parser = target::target)]
     pub(crate) target: Target,
-    /// The text; '-' or nothing: all of stdin
+    /// The text; '-' or, without --file, nothing: all of stdin
     #[arg(allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
+}
+
+/// `openchat listen`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints each message of others as `openchat join` does, and takes part in nothing: it joins no group
+and accepts no invitation. It runs until it is ended, beside any other openchat of this profile.
+
+With --exec CMD runs for each message, one after the other. The text is on its stdin; OPENCHAT_TARGET,
+OPENCHAT_SENDER, OPENCHAT_TRUST, OPENCHAT_ID, OPENCHAT_SEQ, OPENCHAT_TIME and OPENCHAT_OWN say the
+rest. No shell reads any of it. A message is done when CMD exits with 0; otherwise CMD runs again, after
+a pause that grows, until --attempts are used up. With --as NAME the place is kept: whoever was killed
+goes on with the first message that was not done, so that none is missed and the last one may come twice.
+
+Examples:
+  openchat listen '#ops'
+  openchat listen --json --since 2026-11-20T00:00:00Z
+  openchat listen '#ops' --as pager --exec ./page -- --urgent")]
+pub(crate) struct ListenArgs {
+    /// The conversation: '#GROUP' or '@PERSON' [default: all]
+    #[arg(value_name = "TARGET", value_parser = target::target)]
+    pub(crate) target: Option<Target>,
+    /// Where to begin: now, beginning, a message's seq (after it) or id (after it), or a time
+    #[arg(long, value_name = "PLACE", default_value = "now", value_parser = json::start)]
+    pub(crate) since: Start,
+    /// Keep the place under this name, and go on there the next time; --since then counts only once
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<Name>,
+    /// Also what was written on this device
+    #[arg(long)]
+    pub(crate) own: bool,
+    /// End after so many messages
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Run this program for each message
+    #[arg(long, value_name = "CMD")]
+    pub(crate) exec: Option<OsString>,
+    /// How often CMD is run for one message at most
+    #[arg(long, value_name = "NUMBER", default_value = "5", requires = "exec")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) attempts: u32,
+    /// What to do when CMD has failed so often
+    #[arg(long, value_name = "WHAT", default_value = "stop", requires = "exec")]
+    pub(crate) on_failure: OnFailure,
+    /// Arguments of CMD, as they are
+    #[arg(last = true, value_name = "ARG", requires = "exec")]
+    pub(crate) args: Vec<OsString>,
+}
+
+/// What follows a command that failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// End with exit code 1; the next time begins with this message
+    Stop,
+    /// Say so, and go on with the next message
+    Skip,
 }
 
 /// What `openchat send` waits for.

@@ -2,11 +2,11 @@
 
 use crate::{args::Color, fault::Fault};
 use openchat_client::Places;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use std::{io::ErrorKind, path::Path};
 
 /// The file's keys, all optional.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// As `--profile`.
@@ -17,6 +17,15 @@ pub(crate) struct Config {
     pub(crate) target: Option<String>,
     /// Whether others are told soon what was read on this device; they are, unless it is false.
     pub(crate) delivered: Option<bool>,
+    /// The tables `screen`, `keys` and `theme`, which are the full screen's.
+    #[serde(skip)]
+    pub(crate) full: openchat_tui::Config,
+    #[serde(rename = "screen", default)]
+    _screen: IgnoredAny,
+    #[serde(rename = "keys", default)]
+    _keys: IgnoredAny,
+    #[serde(rename = "theme", default)]
+    _theme: IgnoredAny,
 }
 
 impl Config {
@@ -37,13 +46,21 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, Fault> {
-        toml::from_str(text).map_err(|error| {
+        let place = path.display();
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
             Fault::usage(
-                format!("{}: {}", path.display(), error.message()),
+                format!("{place}: line {line}: {}", error.message()),
                 "keys are: profile = \"NAME\", color = \"auto|always|never\", target = \"#NAME\", \
-                 delivered = true|false",
+                 delivered = true|false; tables: [screen], [keys], [theme.NAME]",
             )
-        })
+        })?;
+        let full = openchat_tui::Config::parse(text).map_err(|error| {
+            let hint = "mend that line; the guide lists what the screen can be told";
+            Fault::usage(format!("{place}: {error}"), hint)
+        })?;
+        Ok(Self { full, ..config })
     }
 }
 
@@ -58,6 +75,16 @@ mod tests {
         let all = parse("profile = \"bob\"\ncolor = \"never\"\ntarget = \"#ops\"").unwrap();
         assert_eq!(parse("delivered = false").unwrap().delivered, Some(false));
         assert_eq!(all.color, Some(Color::Never));
-        assert!(parse("profiel = \"bob\"").unwrap_err().message.contains("profiel"));
+        let wrong = parse("color = \"never\"\nprofiel = \"bob\"").unwrap_err().message;
+        assert!(wrong.contains("profiel") && wrong.contains("line 2"), "{wrong}");
+    }
+
+    #[test]
+    fn the_full_screen_has_its_tables() {
+        let parse = |text| Config::parse(text, Path::new("c.toml"));
+        let config = parse("target = \"#ops\"\n[screen]\nbell = false").unwrap();
+        assert!(!config.full.bell);
+        let wrong = parse("[keys]\nhelp = \"x\"").unwrap_err().message;
+        assert!(wrong.starts_with("c.toml: line 2: "), "{wrong}");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     out, text,
 };
 use openchat_client::{
-    Vault, admin,
+    Kept, admin,
     admin::AdminError,
     enroll::{self, EnrollError, Enrollment},
 };
@@ -27,7 +27,9 @@ pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
     let name = args.name.map_or_else(|| ask_name(context), Ok)?;
     let given = args.invite.map(|pasted| read_invitation(&pasted.0)).transpose()?;
     let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
-    let mut vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
+    let is_new = context.settle_new_vault(args.new)?;
+    let mut vault = context.open()?;
+    let is_told = is_new && *vault.kept() == Kept::Beside;
     let identity = vault.identity().map_err(|error| fault(error.into()))?;
     enroll::check_same(identity.as_ref(), &name).map_err(fault)?;
     let runtime = runtime()?;
@@ -47,6 +49,12 @@ pub(crate) fn run(context: &Context, args: EnrollArgs) -> Result<Exit, Fault> {
         Ok(_) => not_reachable(context, ""),
         Err(fault) => not_reachable(context, &format!(": {}", fault.message)),
     }
+    if is_told {
+        let how = context.hints.command("vault passphrase");
+        context.out.note(&format!(
+            "Nothing but this disk protects your messages here; to change that: {how}"
+        ));
+    }
     context.out.note(&format!("Next: {}", context.hints.command("join")));
     Ok(Exit::Ok)
 }
@@ -61,7 +69,7 @@ pub(crate) fn accept(
     drop(looked);
     let name = identity.name;
     let fault = |error: EnrollError| context.hints.enroll(&error, name.as_str());
-    let mut vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
+    let mut vault = context.open()?;
     let enrolled = runtime()?.block_on(async {
         let invitation = given_or_local(context, invite, &name).await?;
         enroll::accept(&mut vault, pin, &invitation).await.map_err(fault)

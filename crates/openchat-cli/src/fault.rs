@@ -69,7 +69,9 @@ impl Fault {
     /// What the engine refuses, by its code.
     pub(crate) fn of_event(code: &'static str, message: &str, hint: &str) -> Self {
         let exit = match code {
-            "no-such-person" | "no-such-conversation" => Exit::NotFound,
+            "no-such-person" | "no-such-conversation" | "no-such-message" | "no-such-file" => {
+                Exit::NotFound
+            }
             "halted" | "uncertified" | "forged-prekey" | "not-the-same" => Exit::Trust,
             _ => Exit::Failure,
         };
@@ -134,6 +136,25 @@ impl Hints {
                     "begin anew, as the server has to: move the directory of `{}` away; then: {}",
                     self.command("whoami"),
                     self.command("enroll --name NAME --invite INVITATION")
+                ),
+            ),
+            VaultError::Locked | VaultError::WrongPassphrase => {
+                let hint = "on a terminal you are asked; a script says --passphrase-file FILE";
+                ("vault-locked", hint.to_owned())
+            }
+            VaultError::NoKey(path) => {
+                ("vault-key", format!("bring the file back: {}", path.display()))
+            }
+            VaultError::Exists(_) => ("exists", "choose another file".to_owned()),
+            VaultError::NoBackup(_) => {
+                ("no-backup", self.command("import FILE --backup-passphrase-file FILE"))
+            }
+            VaultError::NotEmpty(_) => ("not-empty", "openchat -P NEW import FILE".to_owned()),
+            VaultError::Broken(_) => (
+                "vault-damaged",
+                format!(
+                    "nothing was changed; {} says how much; with a backup: openchat -P NEW import FILE",
+                    self.command("vault check")
                 ),
             ),
             VaultError::File { .. } => {

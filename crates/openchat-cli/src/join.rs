@@ -1,23 +1,25 @@
 //! `openchat join`: a conversation as lines or as JSON, on a terminal or in a script.
 
 mod answers;
-mod input;
+mod full;
+pub(crate) mod input;
 mod notice;
 mod screen;
 mod shared;
 
-pub(crate) use notice::{Teller, member};
+pub(crate) use answers::Answers;
+pub(crate) use notice::{Level, Teller};
 
 use crate::{
+    agent,
     args::JoinArgs,
     context::{Context, runtime},
     fault::{Exit, Fault},
     out, target,
 };
 use input::{Grammar, Reader};
-use openchat_client::{
-    Ask, End, Front, Identity, Session, SessionError, Until, Vault, engine::Target,
-};
+use openchat_client::{Ask, End, Front, Identity, SessionError, Until, engine::Target};
+pub(crate) use screen::line;
 use screen::{Screen, Style};
 use shared::Shared;
 use std::{
@@ -34,6 +36,9 @@ use tokio::{
 /// The conversation of whoever names none.
 const DEFAULT_TARGET: &str = "#general";
 
+/// The question that opens the conversation which the program was started for.
+const FIRST: u64 = 1;
+
 /// Lines that may wait for the session. The reader then waits, and with it whoever writes to it.
 const WAITING_LINES: usize = 64;
 
@@ -42,10 +47,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
     let target = target(context, args)?;
+    if full::fits(context, args) {
+        return full::run(context, target);
+    }
     // Looked at first: who is not enrolled gets an answer and no directory.
     let (_, identity) = context.look()?;
     let fault = |error| context.hints.session(&identity.server, &error);
-    let vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
     let prompts = context.interactive && !args.line;
     let shared = Arc::new(Shared::new(prompts, target.clone()));
     let terminal = io::stdin().is_terminal();
@@ -56,7 +63,7 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
         Screen::new(style(context), identity.name.clone(), teller, Arc::clone(&shared));
     let reader = Reader { grammar, terminal, shared: Arc::clone(&shared) };
     context.out.note(&format!("Connecting to {} as {}.", identity.server, identity.name));
-    let ended = converse(context, vault, &identity, &mut screen, reader);
+    let ended = converse(context, &identity, &mut screen, reader);
     shared.clear_prompt();
     match ended? {
         Ok(end) => finish(context, &identity.server, &end, &mut screen, &shared),
@@ -122,7 +129,7 @@ fn finish(
     }
 }
 
-fn removed(context: &Context, target: &str) -> Fault {
+pub(crate) fn removed(context: &Context, target: &str) -> Fault {
     let message = format!("this person was removed from {target}");
     Fault::new(Exit::Failure, "removed", message, context.hints.command("group list"))
 }
@@ -143,29 +150,31 @@ pub(crate) fn still_queued(context: &Context, queued: usize) -> Fault {
 /// Opens the conversation and talks until the end.
 fn converse(
     context: &Context,
-    vault: Vault,
     identity: &Identity,
     screen: &mut Screen,
     reader: Reader,
 ) -> Result<Result<End, SessionError>, Fault> {
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let session = Session::open(vault, identity, Until::Sent)?;
-        let session = session.tell_delivered(context.config.delivered.unwrap_or(true));
         let (asks, taken) = mpsc::channel(WAITING_LINES);
-        let stop = stop_on_signal().map_err(SessionError::System)?;
+        let stop = match stop_on_signal() {
+            Ok(stop) => stop,
+            Err(error) => return Ok(Err(SessionError::System(error))),
+        };
         let target = reader.shared.current();
         // The first one, in an empty channel: it can't fail.
-        let _ = asks.send(Ask::Open { order: screen::FIRST, target }).await;
-        thread::Builder::new()
+        let _ = asks.send(Ask::Open { order: FIRST, target }).await;
+        let spawned = thread::Builder::new()
             .name("stdin".to_owned())
-            .spawn(move || reader.run(io::stdin().lock(), &asks))
-            .map_err(SessionError::System)?;
-        session.run(taken, &stop, screen).await
+            .spawn(move || reader.run(io::stdin().lock(), &asks));
+        if let Err(error) = spawned {
+            return Ok(Err(SessionError::System(error)));
+        }
+        agent::run(context, identity, Until::Sent, taken, &stop, screen).await
     });
     // The thread that reads stdin may wait for a line that never comes.
     runtime.shutdown_background();
-    Ok(ended)
+    ended
 }
 
 /// Ctrl-C and SIGTERM end the session in an orderly way; a second one, or a session that can't end

@@ -1,15 +1,23 @@
 //! The objects of `--json`, one a line. Their fields are promised in `docs/json.md`: once published
 //! a field keeps its meaning.
 
+mod ask;
+mod news;
 mod order;
 mod report;
+mod said;
 
-pub(crate) use order::{BadLine, Order, Ordered, parse};
+pub(crate) use ask::ask;
+pub(crate) use news::news;
+pub(crate) use order::{BadLine, Order, Ordered, parse, start};
 pub(crate) use report::{
-    ack, contact, conversation, done, event, message, queued, renewed, report, unread,
+    ack, contact, conversation, done, end, event, following, hello, opened, queued, renewed,
+    report, unread,
 };
+pub(crate) use said::{message, told, told_file};
 
 use crate::{fault::Fault, text};
+use openchat_wire::MessageId;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -78,6 +86,62 @@ pub(crate) struct GroupStatus {
     pub(crate) waiting: u64,
 }
 
+#[derive(Debug, Serialize)]
+pub(crate) struct Retention<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) time: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Backup<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) file: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Imported<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) profile: &'a str,
+    pub(crate) messages: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct VaultState<'a> {
+    pub(crate) directory: &'a str,
+    pub(crate) key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Checked {
+    pub(crate) damaged: usize,
+}
+
+/// Something that `openchat doctor` looked at.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding<'a> {
+    pub(crate) check: &'a str,
+    pub(crate) level: &'a str,
+    pub(crate) message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<&'a str>,
+}
+
+/// What this program says about itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Text<'a> {
+    pub(crate) text: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ManPages {
+    pub(crate) count: usize,
+    pub(crate) directory: String,
+}
+
 /// An error, or a line of input that was not taken.
 #[derive(Debug, Serialize)]
 pub(crate) struct Error<'a> {
@@ -109,3 +173,10 @@ impl<'a> Error<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Reference(Value);
+
+impl Reference {
+    /// A message by its own name, as other processes of this person call it.
+    pub(crate) fn of(message: &MessageId) -> Self {
+        Self(message.to_string().into())
+    }
+}

@@ -1,21 +1,24 @@
 //! One thing, then the end: runs a session until it is answered, or until waiting has no prospect.
 
 use crate::{
+    agent,
     context::{Context, runtime},
     fault::{Exit, Fault},
     join::{self, Teller},
     json, out,
     target::quoted,
+    text,
     wish::{What, Wish},
 };
 use openchat_client::{
-    Ask, End, Front, Report, Session, SessionError, Until, Vault,
-    engine::{AlarmCode, Event, Target},
+    Ask, End, Front, Report, SessionError, Until,
+    engine::{AlarmCode, Event, Progress, Target},
+    spoken::bytes,
 };
 use openchat_wire::{MessageId, Seq};
 use std::{
     collections::VecDeque,
-    io,
+    io::{self, IsTerminal},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -79,16 +82,16 @@ fn run(
     // Looked at first: who is not enrolled gets an answer and no directory.
     let (_, identity) = context.look()?;
     let fault = |error| context.hints.session(&identity.server, &error);
-    let vault = Vault::open(&context.directory()).map_err(|error| fault(error.into()))?;
     let runtime = runtime()?;
     let (asks, taken) = mpsc::channel(MOST_QUESTIONS);
     let mut asker = Asker::new(context, asks, wishes);
     asker.waits = patience.delivered;
     let over = Arc::new(AtomicBool::new(false));
     let ended = runtime.block_on(async {
-        let session = Session::open(vault, &identity, until)?;
-        let session = session.tell_delivered(context.config.delivered.unwrap_or(true));
-        let stop = join::stop_on_signal().map_err(SessionError::System)?;
+        let stop = match join::stop_on_signal() {
+            Ok(stop) => stop,
+            Err(error) => return Ok(Err(SessionError::System(error))),
+        };
         if let Some(limit) = patience.limit {
             tokio::spawn(end_after(limit, Arc::clone(&over), Arc::clone(&stop)));
         }
@@ -96,9 +99,9 @@ fn run(
             asker.send(message);
         }
         asker.next();
-        session.run(taken, &stop, &mut asker).await
+        agent::run(context, &identity, until, taken, &stop, &mut asker).await
     });
-    let end = ended.map_err(fault)?;
+    let end = ended?.map_err(fault)?;
     let stopped = end.stopped && !over.load(Ordering::Relaxed);
     asker.outcome(End { stopped, ..end })
 }
@@ -185,7 +188,7 @@ impl<'a> Asker<'a> {
     }
 
     fn send(&mut self, message: Ask) {
-        if let Ask::Send { id, .. } = &message {
+        if let Ask::Send { id, .. } | Ask::Say { id, .. } = &message {
             self.message = Some(*id);
         }
         self.ask(message);
@@ -193,7 +196,9 @@ impl<'a> Asker<'a> {
 
     fn ask(&mut self, ask: Ask) {
         // There is room for all; and a session that has ended hears none.
-        let _ = self.asks.as_ref().map(|asks| asks.try_send(ask));
+        if let Some(asks) = &self.asks {
+            let _ = asks.try_send(ask);
+        }
     }
 
     fn done(&mut self, target: &str) {
@@ -246,6 +251,18 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// A file is on its way; whoever looks at a terminal sees how far.
+    fn progress(&self, progress: &Progress) {
+        if self.context.out.json || self.context.out.quiet || !io::stderr().is_terminal() {
+            return;
+        }
+        let Progress { name, done, size, .. } = progress;
+        let percent = done.saturating_mul(100).checked_div(*size).unwrap_or(100);
+        let end = if done == size { "\n" } else { "" };
+        let name = text::safe(name);
+        out::diagnostic(&format!("\r\u{1b}[K{name}: {percent} % of {}{end}", bytes(*size)));
+    }
+
     fn outcome(self, end: End) -> Result<Outcome, Fault> {
         match (self.failed, end) {
             (_, End { stopped: true, .. }) => Ok(Outcome::Interrupted),
@@ -269,7 +286,7 @@ pub(crate) fn no_answer(context: &Context, target: Option<&str>) -> Fault {
 }
 
 /// What it is about by itself: the name that a group is begun under, or a person.
-fn named(what: &What) -> Option<Target> {
+pub(crate) fn named(what: &What) -> Option<Target> {
     match what {
         What::New { name, .. } => Some(Target::Group(name.clone())),
         What::Compare(who) | What::Trust(who, _) => Some(Target::Person(who.clone())),
@@ -313,6 +330,11 @@ impl Front for Asker<'_> {
                     self.tell(report)?;
                     self.fail(self.teller.hints.copied(target.as_deref()));
                     self.is_copied = true;
+                }
+                Report::Event(Event::Progress(progress))
+                    if progress.own && self.message == Some(progress.file.id) =>
+                {
+                    self.progress(progress);
                 }
                 _ => self.tell(report)?,
             }

@@ -18,7 +18,7 @@ use tracing_subscriber::{
 pub(crate) struct Out {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
-    color: bool,
+    pub(crate) color: bool,
 }
 
 impl Out {

@@ -8,10 +8,11 @@ use crate::{
     once::{self, Outcome, Patience},
     out,
 };
-use openchat_client::{Ask, End, dial::DialError, outside};
+use openchat_client::{Ask, End, Pick, Say, dial::DialError, engine::Target, outside};
 use openchat_wire::{MessageId, limits::MAX_TEXT};
 use std::{
     io::{self, IsTerminal, Read},
+    path::{self, PathBuf},
     time::Duration,
 };
 
@@ -19,13 +20,47 @@ use std::{
 /// two, and a script should not hang on one that is off.
 const DELIVERY: Duration = Duration::from_secs(30);
 
-pub(crate) fn run(context: &Context, args: SendArgs) -> Result<Exit, Fault> {
-    let text = text(context, args.text)?;
-    let (id, target) = (outside::message_id(), args.target);
+pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Fault> {
     let delivered = args.wait == Wait::Delivered;
     let limit = args.timeout.map(Duration::from_secs).or(delivered.then_some(DELIVERY));
-    let patience = Patience { delivered, limit };
-    match once::send(context, Ask::Send { target, id, text }, patience)? {
+    let mut last = Exit::Ok;
+    for what in said(context, args)? {
+        last = say(context, &args.target, what, Patience { delivered, limit })?;
+        if last != Exit::Ok {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// What is to be said, in this order.
+fn said(context: &Context, args: &SendArgs) -> Result<Vec<Say>, Fault> {
+    // The session may be another process, which is somewhere else.
+    let absolute = |path: &PathBuf| path::absolute(path).map(Say::File);
+    let files = args.file.iter().map(absolute).collect::<Result<Vec<_>, _>>();
+    let mut all = files.map_err(|error| {
+        let message = format!("a file can't be found: {error}");
+        Fault::usage(message, context.hints.command("send --file PATH TARGET"))
+    })?;
+    if args.text.is_some() || all.is_empty() {
+        let text = text(context, args.text.clone())?;
+        all.push(match args.reply_to {
+            Some(id) => Say::Reply { to: Pick::Id(id), text },
+            None if args.action => Say::Action(text),
+            None => Say::Text(text),
+        });
+    }
+    Ok(all)
+}
+
+fn say(context: &Context, target: &Target, what: Say, patience: Patience) -> Result<Exit, Fault> {
+    let (id, target) = (outside::message_id(), target.clone());
+    let Patience { delivered, limit } = patience;
+    let ask = match what {
+        Say::Text(text) => Ask::Send { target, id, text },
+        what => Ask::Say { target, id, what },
+    };
+    match once::send(context, ask, patience)? {
         Outcome::Delivered(seq, event) => {
             print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
             if context.out.json {

@@ -14,7 +14,7 @@ use openchat_wire::UnixMillis;
 use std::time::Duration;
 
 /// Days before the end at which a person should do something about it.
-const SOON: u64 = 14;
+pub(crate) const SOON: u64 = 14;
 
 /// How things stand.
 struct Standing {

@@ -7,12 +7,12 @@ use crate::{
     fault::{Exit, Fault},
     json,
     once::{self, Outcome},
-    out, text,
+    out,
     wish::{What, Wish},
 };
 use openchat_client::{
     engine::{Contact, Grounds, SafetyNumber, SafetyNumberError, Trust},
-    session, trust,
+    say, session, trust,
 };
 use openchat_wire::Name;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
@@ -69,17 +69,7 @@ fn show(context: &Context, contact: &Contact, qr: bool) -> Result<(), Fault> {
     if qr {
         print(&(picture(&contact.text)? + "\n"))?;
     }
-    print(&said(contact))
-}
-
-/// The number in three lines, as people read it to each other.
-pub(crate) fn said(contact: &Contact) -> String {
-    let groups = contact.number.to_string();
-    let groups: Vec<&str> = groups.split(' ').collect();
-    let lines: Vec<String> =
-        groups.chunks(4).map(|four| "  ".to_owned() + &four.join(" ")).collect();
-    let (name, word) = (&contact.name, trust::word(contact.trust));
-    format!("{name}  {word}  key {}\n{}\n", text::fingerprint(&contact.key.0), lines.join("\n"))
+    print(&say::contact(contact))
 }
 
 fn picture(text: &str) -> Result<String, Fault> {

@@ -1,13 +1,13 @@
 //! Which answer belongs to which line of input.
 
-use super::screen::FIRST;
+use super::FIRST;
 use crate::{json::Reference, wish::What};
 use openchat_wire::MessageId;
 use std::collections::{BTreeMap, HashMap};
 
 /// What was asked, by the numbers that answers carry.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     /// The last question's number.
     last: u64,
     /// By the first number of each line.
@@ -37,8 +37,20 @@ struct Line {
 
 impl Answers {
     /// A line wants this. Gives the first question's number; the others' follow it.
-    pub(super) fn expect(&mut self, what: &What, reference: Option<Reference>) -> u64 {
-        let (questions, said) = (what.questions(), what.done());
+    pub(crate) fn expect(&mut self, what: &What, reference: Option<Reference>) -> u64 {
+        self.expect_all((what.questions(), what.done()), reference)
+    }
+
+    /// The same for a line that wants one thing.
+    pub(crate) fn expect_one(&mut self, reference: Option<Reference>) -> u64 {
+        self.expect_all((1, None), reference)
+    }
+
+    fn expect_all(
+        &mut self,
+        (questions, said): (usize, Option<&'static str>),
+        reference: Option<Reference>,
+    ) -> u64 {
         let first = self.last.saturating_add(1);
         self.last = self.last.saturating_add(u64::try_from(questions).unwrap_or(u64::MAX));
         let (last, missing) = (self.last, questions);
@@ -47,26 +59,32 @@ impl Answers {
     }
 
     /// The script calls this message so.
-    pub(super) fn name(&mut self, id: MessageId, reference: Reference) {
+    pub(crate) fn name(&mut self, id: MessageId, reference: Reference) {
         self.messages.insert(id, reference);
     }
 
     /// The script's name for a message; asked for once.
-    pub(super) fn of_message(&mut self, id: &MessageId) -> Option<Reference> {
+    pub(crate) fn of_message(&mut self, id: &MessageId) -> Option<Reference> {
         self.messages.remove(id)
     }
 
     /// This is done. If with it all is done that its line asked for, gives the script's name for it,
     /// and what is said to people.
-    pub(super) fn done(&mut self, order: u64) -> Option<(Option<Reference>, Option<&'static str>)> {
+    pub(crate) fn done(&mut self, order: u64) -> Option<(Option<Reference>, Option<&'static str>)> {
         let line = self.answered(order)?;
         (line.missing == 0 && !line.failed).then_some((line.reference, line.said))
     }
 
     /// This has failed. Gives the script's name for the line.
-    pub(super) fn failed(&mut self, order: u64) -> Option<Reference> {
+    pub(crate) fn failed(&mut self, order: u64) -> Option<Reference> {
         self.line(order)?.1.failed = true;
         self.answered(order)?.reference
+    }
+
+    /// What the script calls the lines of these orders.
+    pub(crate) fn references(&self, orders: &[u64]) -> Vec<Reference> {
+        let line = |order: &u64| self.lines.range(..=order).next_back().map(|(_, line)| line);
+        orders.iter().filter_map(line).filter_map(|line| line.reference.clone()).collect()
     }
 
     fn line(&mut self, order: u64) -> Option<(u64, &mut Line)> {

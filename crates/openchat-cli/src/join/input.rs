@@ -3,10 +3,10 @@
 use super::shared::Shared;
 use crate::{
     json::{self, Ordered, Reference},
-    wish::{self, HELP, Slash, What, Wish},
+    wish::{self, Slash, What, Wish},
 };
-use openchat_client::{Ask, engine::Target, outside};
-use openchat_wire::limits::MAX_TEXT;
+use openchat_client::{Ask, Follow, Say, engine::Target, outside};
+use openchat_wire::{MessageId, Name, Seq, limits::MAX_TEXT};
 use std::{
     io::{self, BufRead},
     sync::Arc,
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 /// Bytes of a line that are kept. JSON may write each byte of a text as six, and there is room for
 /// the other fields; of a longer line only the length counts.
-const MAX_LINE: usize = 8 * MAX_TEXT;
+pub(crate) const MAX_LINE: usize = 8 * MAX_TEXT;
 
 /// Bytes of the longest line that Linux hands over from a terminal (`N_TTY_BUF_SIZE`, less the end
 /// of the line). Of a longer one the rest is lost before anybody can see it.
@@ -34,8 +34,11 @@ pub(crate) enum Grammar {
 
 /// What a line asks for.
 #[derive(Debug, PartialEq)]
-enum Action {
-    Send { target: Option<Target>, text: String, reference: Option<Reference> },
+pub(crate) enum Action {
+    Send { target: Option<Target>, id: MessageId, text: String, reference: Option<Reference> },
+    Say { target: Option<Target>, id: MessageId, what: Say, reference: Option<Reference> },
+    Listen { follow: Follow, reference: Option<Reference> },
+    Shown { target: Target, seq: Seq, listener: Option<Name>, reference: Option<Reference> },
     Wish { wish: Wish, reference: Option<Reference> },
     Nothing,
     Quit,
@@ -88,19 +91,34 @@ impl Reader {
             Action::Nothing => true,
             Action::Quit => false,
             Action::Help => {
-                self.shared.say(HELP);
+                self.shared.say(&wish::help());
                 true
             }
             Action::Refuse(refusal) => {
                 self.shared.refuse(self.grammar == Grammar::Json, &refusal);
                 true
             }
-            Action::Send { target, text, reference } => {
-                let (target, id) = (self.meant(target), outside::message_id());
+            Action::Listen { reference, .. } => {
+                self.shared.refuse(true, &elsewhere("listen", reference));
+                true
+            }
+            Action::Shown { .. } => {
+                self.shared.refuse(true, &elsewhere("shown", None));
+                true
+            }
+            Action::Send { target, id, text, reference } => {
+                let target = self.meant(target);
                 if let Some(reference) = reference {
                     self.shared.answers().name(id, reference);
                 }
                 asks.blocking_send(Ask::Send { target, id, text }).is_ok()
+            }
+            Action::Say { target, id, what, reference } => {
+                let target = self.meant(target);
+                if let Some(reference) = reference {
+                    self.shared.answers().name(id, reference);
+                }
+                asks.blocking_send(Ask::Say { target, id, what }).is_ok()
             }
             Action::Wish { wish: Wish { target, what }, reference } => {
                 let target = self.meant(target);
@@ -117,6 +135,12 @@ impl Reader {
     fn meant(&self, named: Option<Target>) -> Target {
         named.unwrap_or_else(|| self.shared.current())
     }
+}
+
+/// What only another process may order, which counts by itself what it has shown.
+fn elsewhere(kind: &str, reference: Option<Reference>) -> Refusal {
+    let message = format!("{kind} is for the agent's socket");
+    Refusal { code: "bad-input", message, hint: "openchat listen".to_owned(), reference }
 }
 
 fn cut_by_terminal() -> Action {
@@ -177,7 +201,8 @@ fn interpret(line: &Line, grammar: Grammar) -> Action {
     }
 }
 
-fn object(text: &str) -> Action {
+/// What an object asks for.
+pub(crate) fn object(text: &str) -> Action {
     let json::Order { what, reference } = match json::parse(text) {
         Ok(order) => order,
         Err(json::BadLine { message, reference }) => {
@@ -190,8 +215,22 @@ fn object(text: &str) -> Action {
             let hint = "put something into \"text\"";
             refuse("empty", "\"text\" is blank".to_owned(), hint, reference)
         }
-        Ordered::Send { target, text } => send(target, text, reference),
+        Ordered::Send { target, id, text } => {
+            let (length, id) = (text.len(), id.unwrap_or_else(outside::message_id));
+            if length > MAX_TEXT {
+                return too_long(length, reference);
+            }
+            Action::Send { target, id, text, reference }
+        }
+        Ordered::Say { target, id, what } => {
+            let id = id.unwrap_or_else(outside::message_id);
+            Action::Say { target, id, what, reference }
+        }
         Ordered::Wish(wish) => Action::Wish { wish, reference },
+        Ordered::Listen(follow) => Action::Listen { follow, reference },
+        Ordered::Shown { target, seq, listener } => {
+            Action::Shown { target, seq, listener, reference }
+        }
     }
 }
 
@@ -202,6 +241,22 @@ fn command(rest: &str) -> Action {
     match wish::slash(rest) {
         Ok(Slash::Quit) => Action::Quit,
         Ok(Slash::Help) => Action::Help,
+        Ok(Slash::Wish(Wish { target, what: What::Say(what) })) => {
+            Action::Say { target, id: outside::message_id(), what, reference: None }
+        }
+        Ok(Slash::Shown(shown)) => {
+            if let Some(what) = shown.say() {
+                return Action::Say {
+                    target: None,
+                    id: outside::message_id(),
+                    what,
+                    reference: None,
+                };
+            }
+            let name = rest.split_whitespace().next().unwrap_or_default();
+            let message = format!("/{name} is for the full screen; nothing was sent");
+            refuse("unknown-command", message, "openchat join, without --line; or /help", None)
+        }
         Ok(Slash::Wish(wish)) => Action::Wish { wish, reference: None },
         Err((message, hint)) => refuse("unknown-command", message, hint, None),
     }
@@ -210,7 +265,7 @@ fn command(rest: &str) -> Action {
 fn send(target: Option<Target>, text: String, reference: Option<Reference>) -> Action {
     match text.len() {
         length if length > MAX_TEXT => too_long(length, reference),
-        _ => Action::Send { target, text, reference },
+        _ => Action::Send { target, id: outside::message_id(), text, reference },
     }
 }
 

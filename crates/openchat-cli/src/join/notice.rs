@@ -1,10 +1,11 @@
 //! News beside the messages, in words for people.
 
-use crate::{fault::Hints, standing, target::quoted, text, verify};
+use crate::{fault::Hints, standing, target::quoted, text};
 use openchat_client::{
     Report,
-    engine::{Event, MemberChange, MemberView, Role},
-    trust,
+    engine::{Event, MemberView, Progress},
+    say,
+    spoken::bytes,
 };
 use openchat_wire::{Name, UnixMillis};
 
@@ -34,13 +35,29 @@ impl Teller {
                 (Level::News, format!("not connected: {cause}; trying again"))
             }
             Report::Evidence(path) => (Level::Warning, self.evidence(&path.to_string_lossy())),
+            Report::File { progress, is_right } => self.file(progress, *is_right),
+            Report::Saved { path, .. } => (Level::Warning, format!("saved: {}", path.display())),
             Report::Contact(contact) => {
-                (Level::Warning, verify::said(contact).trim_end().to_owned())
+                (Level::Warning, say::contact(contact).trim_end().to_owned())
             }
             Report::Standing(summary) => (Level::Warning, standing::said(summary)),
             Report::Event(event) => self.event(event)?,
         };
         Some((level, lines_safe(&said)))
+    }
+
+    /// A file of somebody's has come.
+    fn file(&self, file: &Progress, is_right: bool) -> (Level, String) {
+        let Progress { target, name, size, file, .. } = file;
+        let length = bytes(*size);
+        if is_right {
+            let save = self.command("save", &format!("file save {}", file.id), "");
+            (Level::News, format!("{target}: {name} is here ({length}); save it: {save}"))
+        } else {
+            let what =
+                format!("{target}: {name} is not the file that was announced; it is not kept");
+            (Level::Warning, format!("{what}\nnext: ask its sender to send it again"))
+        }
     }
 
     fn event(&self, event: &Event) -> Option<(Level, String)> {
@@ -50,6 +67,7 @@ impl Teller {
             | Event::Delivered { .. }
             | Event::Presence { .. }
             | Event::Evidence(_)
+            | Event::Progress(_)
             | Event::Done { .. } => return None,
             Event::Renewed { until, .. } => {
                 (Level::News, format!("certificate renewed: valid to {}", text::rfc3339(*until)))
@@ -58,9 +76,10 @@ impl Teller {
             Event::Ready { target, epoch, members } => {
                 (Level::News, format!("{target}: epoch {epoch}, {}", listed(members)))
             }
-            Event::Member { target, name, change, by, count, .. } => {
-                (Level::News, format!("{target}: {}", changed(name, *change, by.as_ref(), *count)))
-            }
+            Event::Member { target, name, change, by, count, .. } => (
+                Level::News,
+                format!("{target}: {}", say::changed(name, *change, by.as_ref(), *count)),
+            ),
             Event::Rules { target, rules, by } => (
                 Level::News,
                 format!("{target}: {by} changed the policy: {}", standing::rules(*rules)),
@@ -69,7 +88,9 @@ impl Teller {
                 (Level::Warning, self.invited(target, by.as_ref(), members))
             }
             Event::Gone { target, change, by } => {
-                (Level::Warning, gone(target, *change, by.as_ref()))
+                let (what, next) = say::gone(*change, by.as_ref());
+                let next = next.map(|next| format!("\nnext: {next}")).unwrap_or_default();
+                (Level::Warning, format!("{target}: {what}{next}"))
             }
             Event::Waiting { target, message, hint, .. } => {
                 (Level::Warning, format!("{target}: {message}\nnext: {hint}"))
@@ -83,7 +104,7 @@ impl Teller {
                 (Level::Warning, what)
             }
             Event::Dropped { target, count, first, last } => {
-                (Level::Warning, format!("{target}: {}", dropped(*count, first.0, last.0)))
+                (Level::Warning, format!("{target}: {}", say::dropped(*count, first.0, last.0)))
             }
             Event::Failed { message, hint, .. } => {
                 (Level::Warning, format!("error: {message}\nnext: {hint}"))
@@ -146,98 +167,25 @@ impl Teller {
     }
 }
 
-/// What the server keeps no more, by its places in the log.
-fn dropped(count: u64, first: u64, last: u64) -> String {
-    match count {
-        1 => format!("1 message (entry {first}) is no longer kept by the server"),
-        _ => {
-            format!("{count} messages (entries {first} to {last}) are no longer kept by the server")
-        }
-    }
-}
-
-/// What changed for somebody, and by whom.
-fn changed(name: &Name, change: MemberChange, by: Option<&Name>, count: u32) -> String {
-    let now = format!("{} now", people(count));
-    match (change, by) {
-        (MemberChange::Joined, _) => format!("{name} joined, {now}"),
-        (MemberChange::Rejoined, _) => format!("{name} rejoined with new keys, {now}"),
-        (MemberChange::Added, Some(by)) => format!("{by} added {name}, {now}"),
-        (MemberChange::Added, None) => format!("{name} was added, {now}"),
-        (MemberChange::Invited, Some(by)) => format!("{by} invited {name}"),
-        (MemberChange::Invited, None) => format!("{name} was invited"),
-        (MemberChange::Declined, None) => format!("{name} declined the invitation"),
-        (MemberChange::Declined, Some(by)) => format!("{by} took the invitation of {name} back"),
-        (MemberChange::Left, _) => format!("{name} left, {now}"),
-        (MemberChange::Removed, Some(by)) => format!("{by} removed {name}, {now}"),
-        (MemberChange::Removed, None) => format!("{name} was removed, {now}"),
-        (MemberChange::Revoked, _) => format!("the key of {name} was revoked, {now}"),
-        (MemberChange::Claimed, _) => format!("{name} has come and set a key of their own"),
-        (MemberChange::Admin, Some(by)) => format!("{by} made {name} an admin"),
-        (MemberChange::Admin, None) => format!("{name} is an admin now"),
-        (MemberChange::Member, Some(by)) => {
-            format!("{by} made {name} a member, no longer an admin")
-        }
-        (MemberChange::Member, None) => format!("{name} is no longer an admin"),
-        (MemberChange::Lifted, Some(by)) => format!("{by} lets {name} come back"),
-        (MemberChange::Lifted, None) => format!("{name} may come back"),
-    }
-}
-
-fn gone(target: &str, change: MemberChange, by: Option<&Name>) -> String {
-    match (change, by) {
-        (MemberChange::Left, _) => format!("{target}: you left"),
-        (MemberChange::Revoked, _) => {
-            format!(
-                "{target}: you were removed, because your key was revoked\nnext: ask the operator"
-            )
-        }
-        (_, Some(by)) => format!(
-            "{target}: {by} removed you; you read nothing more of it\nnext: ask {by} in person"
-        ),
-        (_, None) => format!(
-            "{target}: you were removed; you read nothing more of it\nnext: openchat group list"
-        ),
-    }
-}
-
 /// What others put into a notice does not act; the notice's own line breaks stay.
 fn lines_safe(notice: &str) -> String {
     notice.lines().map(text::safe).collect::<Vec<_>>().join("\n")
 }
 
-fn people(count: u32) -> String {
-    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
-}
-
 fn listed(members: &[MemberView]) -> String {
     /// More would not be read.
     const MOST: usize = 12;
-    let mut names: Vec<_> = members.iter().take(MOST).map(member).collect();
+    let mut names: Vec<_> = members.iter().take(MOST).map(standing::member).collect();
     if members.len() > MOST {
         names.push(format!("and {} more", members.len() - MOST));
     }
     names.join(", ")
 }
 
-/// A member with what is worth knowing of it.
-pub(crate) fn member(member: &MemberView) -> String {
-    let mut words = vec![if member.me { "me" } else { trust::word(member.trust) }];
-    if member.role == Role::Admin {
-        words.push("admin");
-    }
-    if !member.claimed {
-        words.push("unclaimed");
-    }
-    if member.online && !member.me {
-        words.push("online");
-    }
-    format!("{} ({})", member.name, words.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openchat_client::{engine::Role, trust};
     use openchat_wire::{Epoch, Seq};
 
     fn teller(slashes: bool) -> Teller {
@@ -272,23 +220,6 @@ mod tests {
             said(Event::Ready { target, epoch: Epoch(2), members }).1,
             "#general: epoch 2, alice (me, admin), bob (certified, online), carol (certified, unclaimed)"
         );
-    }
-
-    #[test]
-    fn changes_name_who_and_by_whom() {
-        let (bob, alice) = (name("bob"), name("alice"));
-        for (change, by, words) in [
-            (MemberChange::Joined, None, "bob joined, 2 members now"),
-            (MemberChange::Added, Some(&alice), "alice added bob, 2 members now"),
-            (MemberChange::Removed, Some(&alice), "alice removed bob, 2 members now"),
-            (MemberChange::Left, None, "bob left, 2 members now"),
-            (MemberChange::Invited, Some(&alice), "alice invited bob"),
-            (MemberChange::Declined, None, "bob declined the invitation"),
-            (MemberChange::Declined, Some(&alice), "alice took the invitation of bob back"),
-            (MemberChange::Admin, Some(&alice), "alice made bob an admin"),
-        ] {
-            assert_eq!(changed(&bob, change, by, 2), words);
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is shown of a session.
 
 use super::{
+    FIRST,
     notice::{Level, Teller},
     shared::Shared,
 };
@@ -12,13 +13,11 @@ use crate::{
 use openchat_client::{
     Front, Report,
     engine::{AlarmCode, Event, MemberChange, StoredMessage},
+    spoken::spoken,
     trust,
 };
 use openchat_wire::Name;
 use std::{collections::BTreeSet, io, sync::Arc};
-
-/// The question that opens the conversation which the program was started for.
-pub(super) const FIRST: u64 = 1;
 
 /// How things are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +88,7 @@ impl Screen {
         match report {
             Report::Event(event) if !self.concerns(event) => self.announcement(event),
             Report::Online | Report::Offline { .. } if !self.is_new(report) => (none(), none()),
+            Report::File { progress, .. } if !self.shows(&progress.target) => (none(), none()),
             Report::Event(Event::Message(message)) => (self.message(message), none()),
             Report::Event(Event::Done { order, target }) => self.done(*order, target),
             Report::Event(Event::Failed { order: Some(FIRST), .. }) => (none(), none()),
@@ -110,6 +110,7 @@ impl Screen {
             | Event::Dropped { target, .. }
             | Event::Unreadable { target, .. } => self.shows(target),
             Event::Message(message) => self.shows(&message.target),
+            Event::Progress(progress) => self.shows(&progress.target),
             Event::Ack { .. }
             | Event::Evidence(_)
             | Event::Renewed { .. }
@@ -126,7 +127,9 @@ impl Screen {
     fn announcement(&mut self, event: &Event) -> (String, String) {
         let (target, sender) =
             match event {
-                Event::Message(message) if !message.own => (&message.target, &message.sender),
+                Event::Message(message) if !message.own && message.body.is_said() => {
+                    (&message.target, &message.sender)
+                }
                 Event::Member {
                     target, name, change: MemberChange::Added, by: Some(by), ..
                 } if *name == self.me => (target, by),
@@ -242,10 +245,10 @@ impl Front for Screen {
 }
 
 /// `TIME TARGET SENDER TRUST TEXT`, separated by tabs.
-fn line(message: &StoredMessage) -> String {
-    let StoredMessage { target, sender, text, .. } = message;
+pub(crate) fn line(message: &StoredMessage) -> String {
+    let StoredMessage { target, sender, body, .. } = message;
     let (time, trust) = (rfc3339(message.time), trust::word(message.trust));
-    format!("{time}\t{target}\t{sender}\t{trust}\t{}\n", escaped(text))
+    format!("{time}\t{target}\t{sender}\t{trust}\t{}\n", escaped(&spoken(body)))
 }
 
 #[cfg(test)]

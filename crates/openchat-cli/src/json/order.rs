@@ -1,14 +1,17 @@
 //! What a script may say, one object a line.
 
-use super::Reference;
+use super::{Reference, news::hex};
 use crate::{
-    args::{InviteWord, JoinWord, RoleWord},
-    target,
-    wish::{What, Wish, word},
+    standing, target,
+    wish::{What, Wish},
 };
-use openchat_client::engine::{Bring, Grounds, GroupKind, SafetyNumberError, Target};
-use openchat_wire::Name;
+use openchat_client::{
+    Follow, Pick, Say, Start,
+    engine::{Bring, Grounds, GroupKind, SafetyNumberError, Target},
+};
+use openchat_wire::{MessageId, Name, Seq};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// A line of input that was understood.
 #[derive(Debug, PartialEq)]
@@ -21,9 +24,15 @@ pub(crate) struct Order {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Ordered {
     /// To say something, in the conversation that is open if no other is named.
-    Send { target: Option<Target>, text: String },
-    /// Anything else.
+    Send { target: Option<Target>, id: Option<MessageId>, text: String },
+    /// To say something else than a text.
+    Say { target: Option<Target>, id: Option<MessageId>, what: Say },
+    /// Anything else that a person may want.
     Wish(Wish),
+    /// To be told of messages; from another process only.
+    Listen(Follow),
+    /// To remember what was shown; from another process only.
+    Shown { target: Target, seq: Seq, listener: Option<Name> },
 }
 
 /// Why a line of input was not understood.
@@ -59,28 +68,132 @@ fn ordered(fields: &Map<String, Value>) -> Result<Ordered, String> {
     let kind = string(fields, "type").map_err(|_| UNKNOWN.to_owned())?;
     if kind == "send" {
         let text = string(fields, "text")?.to_owned();
-        return Ok(Ordered::Send { target: at(fields)?, text });
+        return Ok(Ordered::Send { target: at(fields)?, id: id(fields)?, text });
+    }
+    if kind == "listen" {
+        return Ok(Ordered::Listen(listen(fields)?));
+    }
+    if kind == "shown" {
+        let target = at(fields)?.ok_or("\"target\" is missing")?;
+        let seq = fields.get("seq").and_then(Value::as_u64).ok_or("\"seq\" is not a number")?;
+        return Ok(Ordered::Shown { target, seq: Seq(seq), listener: listener(fields)? });
+    }
+    if let Some(what) = say(kind, fields)? {
+        return Ok(Ordered::Say { target: at(fields)?, id: id(fields)?, what });
     }
     let what = what(kind, fields)?;
     Ok(Ordered::Wish(Wish { target: at(fields)?, what }))
 }
 
-const UNKNOWN: &str = "\"type\" is not one of: send, new, join, decline, leave, rejoin, invite, \
-                       add, kick, role, policy, names, verify, trust";
+/// What is said otherwise than by `send`.
+fn say(kind: &str, fields: &Map<String, Value>) -> Result<Option<Say>, String> {
+    let text = || string(fields, "text").map(str::to_owned);
+    let message = |name| {
+        let id = optional(fields, name)?.map(target::message_id).transpose();
+        let id = id.map_err(|error| format!("\"{name}\": {error}"))?;
+        Ok::<_, String>(id.map_or(Pick::Last, Pick::Id))
+    };
+    Ok(Some(match kind {
+        "action" => Say::Action(text()?),
+        "reply" => Say::Reply { to: message("to")?, text: text()? },
+        "react" => {
+            let emoji = string(fields, "emoji")?.to_owned();
+            Say::React { to: message("to")?, emoji, on: !flag(fields, "off")? }
+        }
+        "edit" => Say::Edit { of: message("of")?, text: text()? },
+        "delete" => Say::Delete { of: message("of")? },
+        "topic" => Say::Topic(text()?),
+        "file" => Say::File(string(fields, "path")?.into()),
+        "timer" => {
+            let seconds = fields.get("seconds").and_then(Value::as_u64);
+            let seconds = seconds.ok_or("\"seconds\" is missing or not a number")?;
+            Say::Timer((seconds > 0).then(|| Duration::from_secs(seconds)))
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn save(fields: &Map<String, Value>) -> Result<What, String> {
+    let file = optional(fields, "of")?.map(target::message_id).transpose();
+    let file = file.map_err(|error| format!("\"of\": {error}"))?.map_or(Pick::Last, Pick::Id);
+    Ok(What::Save { file, to: string(fields, "path")?.into() })
+}
+
+/// How the two ends of a conversation are called.
+pub(super) const START_WORDS: [&str; 2] = ["now", "beginning"];
+
+/// The name of the message, if the script draws it.
+fn id(fields: &Map<String, Value>) -> Result<Option<MessageId>, String> {
+    let id = optional(fields, "id")?.map(|id| hex(id).map(MessageId).ok_or(NO_ID));
+    Ok(id.transpose()?)
+}
+
+const NO_ID: &str = "\"id\" is not 32 hexadecimal digits";
+
+fn listen(fields: &Map<String, Value>) -> Result<Follow, String> {
+    let (target, listener) = (at(fields)?, listener(fields)?);
+    let from = match fields.get("since") {
+        None | Some(Value::Null) => Start::Now,
+        Some(Value::Number(number)) => {
+            Start::After(Seq(number.as_u64().ok_or("\"since\" is not a place")?))
+        }
+        Some(Value::Object(places)) => {
+            let place =
+                |(target, seq): (&String, &Value)| Some((target.clone(), Seq(seq.as_u64()?)));
+            let places: Option<_> = places.iter().map(place).collect();
+            Start::Places(places.ok_or("\"since\" has what is no place")?)
+        }
+        Some(_) => start(string(fields, "since")?)?,
+    };
+    Ok(Follow { target, listener, from })
+}
+
+/// A place as it is typed: a word, a number, an id or a time.
+pub(crate) fn start(text: &str) -> Result<Start, String> {
+    let [now, beginning] = START_WORDS;
+    if text == now {
+        return Ok(Start::Now);
+    }
+    if text == beginning {
+        return Ok(Start::Beginning);
+    }
+    let id = || hex(text).map(|id| Start::AfterMessage(MessageId(id)));
+    let seq = || text.parse().ok().map(|seq| Start::After(Seq(seq)));
+    let time = || super::news::time(text).map(Start::At);
+    id().or_else(seq).or_else(time).ok_or_else(|| {
+        format!("{text} is none of: now, beginning, a seq, a message's id, a time of RFC 3339")
+    })
+}
+
+fn listener(fields: &Map<String, Value>) -> Result<Option<Name>, String> {
+    let parsed = |name: &str| name.parse().map_err(|error| format!("\"as\": {error}"));
+    optional(fields, "as")?.map(parsed).transpose()
+}
+
+const UNKNOWN: &str = "\"type\" is not one of: send, action, reply, react, edit, delete, topic, \
+                       file, timer, save, resume, new, join, accept, decline, leave, rejoin, \
+                       invite, add, kick, role, policy, names, verify, trust, renew";
 
 fn what(kind: &str, fields: &Map<String, Value>) -> Result<What, String> {
     Ok(match kind {
         "join" => What::Join,
+        "accept" => What::Accept,
         "decline" => What::Decline,
+        "renew" => What::Renew,
         "leave" => What::Leave,
         "rejoin" => What::Rejoin,
         "names" => What::Names,
+        "save" => save(fields)?,
+        "resume" => {
+            let id = target::message_id(string(fields, "of")?);
+            What::Resume(id.map_err(|error| format!("\"of\": {error}"))?)
+        }
         "invite" => What::Invite(people(fields, "who", true)?),
         "add" => What::Add(people(fields, "who", true)?),
         "kick" => What::Kick(person(string(fields, "who")?)?),
         "role" => {
-            let role = word::<RoleWord>(string(fields, "role")?)?;
-            What::Role(person(string(fields, "who")?)?, role.into())
+            let role = standing::role_of(string(fields, "role")?)?;
+            What::Role(person(string(fields, "who")?)?, role)
         }
         "verify" => verify(fields)?,
         "trust" => What::Trust(person(string(fields, "who")?)?, Grounds::Accepted),
@@ -111,12 +224,12 @@ fn verify(fields: &Map<String, Value>) -> Result<What, String> {
 }
 
 fn policy(fields: &Map<String, Value>) -> Result<What, String> {
-    let join = optional(fields, "join")?.map(word::<JoinWord>).transpose()?;
-    let invite = optional(fields, "invite")?.map(word::<InviteWord>).transpose()?;
+    let join = optional(fields, "join")?.map(standing::joining_of).transpose()?;
+    let invite = optional(fields, "invite")?.map(standing::inviting_of).transpose()?;
     if join.is_none() && invite.is_none() {
         return Err("\"join\" or \"invite\" is missing".to_owned());
     }
-    Ok(What::Policy { join: join.map(Into::into), invite: invite.map(Into::into) })
+    Ok(What::Policy { join, invite })
 }
 
 fn at(fields: &Map<String, Value>) -> Result<Option<Target>, String> {
@@ -167,13 +280,13 @@ mod tests {
     use openchat_client::engine::{Inviting, Role};
 
     fn send(text: &str) -> Ordered {
-        Ordered::Send { target: None, text: text.to_owned() }
+        Ordered::Send { target: None, id: None, text: text.to_owned() }
     }
 
     fn wish(line: &str) -> Wish {
         match parse(line).unwrap().what {
             Ordered::Wish(wish) => wish,
-            Ordered::Send { .. } => panic!("{line}"),
+            _ => panic!("{line}"),
         }
     }
 
@@ -200,6 +313,55 @@ mod tests {
         let to = parse(r#"{"type":"send","target":"@bob","text":"hi"}"#).unwrap();
         let Ordered::Send { target: Some(target), .. } = to.what else { panic!("a target") };
         assert_eq!(target.to_string(), "@bob");
+    }
+
+    #[test]
+    fn what_is_said_about_messages_and_files() {
+        let said = |line: &str| match parse(line).unwrap().what {
+            Ordered::Say { target: None, what, .. } => what,
+            other => panic!("{line}: {other:?}"),
+        };
+        let id = "0123456789abcdef0123456789abcdef";
+        let to = Pick::Id(target::message_id(id).unwrap());
+        let order = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}"{rest}}}"#);
+        let about =
+            |kind: &str, name: &str, rest: &str| order(kind, &format!(r#","{name}":"{id}"{rest}"#));
+        let text = || "x".to_owned();
+        assert_eq!(said(&order("action", r#","text":"x""#)), Say::Action(text()));
+        assert_eq!(said(&order("topic", r#","text":"""#)), Say::Topic(String::new()));
+        let last = Say::Reply { to: Pick::Last, text: text() };
+        assert_eq!(said(&order("reply", r#","text":"x""#)), last);
+        let reply = Say::Reply { to, text: text() };
+        assert_eq!(said(&about("reply", "to", r#","text":"x""#)), reply);
+        let react = |on| Say::React { to, emoji: text(), on };
+        assert_eq!(said(&about("react", "to", r#","emoji":"x""#)), react(true));
+        assert_eq!(said(&about("react", "to", r#","emoji":"x","off":true"#)), react(false));
+        assert_eq!(
+            said(&about("edit", "of", r#","text":"x""#)),
+            Say::Edit { of: to, text: text() }
+        );
+        assert_eq!(said(&about("delete", "of", "")), Say::Delete { of: to });
+        assert_eq!(said(&order("file", r#","path":"/a b""#)), Say::File("/a b".into()));
+        assert_eq!(said(&order("timer", r#","seconds":0"#)), Say::Timer(None));
+        let hour = Say::Timer(Some(Duration::from_hours(1)));
+        assert_eq!(said(&order("timer", r#","seconds":3600"#)), hour);
+        let save = |file| What::Save { file, to: "/tmp".into() };
+        assert_eq!(wish(&order("save", r#","path":"/tmp""#)).what, save(Pick::Last));
+        assert_eq!(wish(&about("save", "of", r#","path":"/tmp""#)).what, save(to));
+        let Pick::Id(file) = to else { panic!() };
+        assert_eq!(wish(&about("resume", "of", "")).what, What::Resume(file));
+        for wrong in [
+            r#"{"type":"reply"}"#,
+            r#"{"type":"reply","to":"12","text":"x"}"#,
+            r#"{"type":"edit","of":7,"text":"x"}"#,
+            r#"{"type":"timer","seconds":-1}"#,
+            r#"{"type":"timer","seconds":"1h"}"#,
+            r#"{"type":"file"}"#,
+            r#"{"type":"save"}"#,
+            r#"{"type":"react","to":"0123456789abcdef0123456789abcdef"}"#,
+        ] {
+            assert!(bad(wrong).starts_with('"'), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,51 +1,69 @@
 //! What the session reports, as objects.
 
-use super::{Error, Object, Reference, line};
+use super::{Error, Object, Reference, line, said};
 use crate::{standing, text};
 use openchat_client::{
-    Report,
-    engine::{self, Event, MemberView, Rules, StoredMessage, Summary},
+    GuestEnd, Report,
+    dial::DialError,
+    engine::{self, Event, MemberView, Rules, Summary},
     trust,
 };
 use openchat_wire::{MessageId, Name, UnixMillis};
 use serde::Serialize;
 
-/// A message.
-pub(crate) fn message(message: &StoredMessage) -> String {
+/// The first line of whoever holds the profile, or of whoever comes to it.
+pub(crate) fn hello(kind: &str, agent: u32) -> String {
     #[derive(Serialize)]
-    struct Message<'a> {
-        target: &'a str,
-        sender: &'a str,
-        trust: &'a str,
-        id: String,
-        seq: u64,
-        time: String,
-        text: &'a str,
-        own: bool,
+    struct Hello<'a> {
+        agent: u32,
+        version: &'a str,
+        pid: u32,
     }
-    let StoredMessage { target, sender, text, own, .. } = message;
-    let object = Message {
-        target,
-        sender: sender.as_str(),
-        trust: trust::word(message.trust),
-        id: message.id.to_string(),
-        seq: message.seq.0,
-        time: text::rfc3339(message.time),
-        text,
-        own: *own,
-    };
-    line(&Object::of("message", object))
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    line(&Object::of(kind, Hello { agent, version, pid }))
+}
+
+/// A conversation is open there from now on.
+pub(crate) fn opened(target: &str) -> String {
+    #[derive(Serialize)]
+    struct Opened<'a> {
+        target: &'a str,
+    }
+    line(&Object::of("opened", Opened { target }))
+}
+
+/// What is written there after this place is told from now on.
+pub(crate) fn following(target: &str, seq: u64) -> String {
+    #[derive(Serialize)]
+    struct Following<'a> {
+        target: &'a str,
+        seq: u64,
+    }
+    line(&Object::of("following", Following { target, seq }))
+}
+
+/// Nothing follows.
+pub(crate) fn end(end: &GuestEnd, taken: &[Reference]) -> String {
+    #[derive(Serialize)]
+    struct End<'a> {
+        taken: &'a [Reference],
+        lost: usize,
+        halted: bool,
+    }
+    line(&Object::of("end", End { taken, lost: end.lost, halted: end.halted }))
 }
 
 /// What the session reports, with the script's `reference` for what it is about.
 pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
     match report {
         Report::Event(event) => self::event(event, reference),
+        Report::File { progress, is_right } => said::file(progress, *is_right),
+        Report::Saved { target, path } => said::saved(target, &path.to_string_lossy()),
         Report::Standing(summary) => conversation(summary, None),
         Report::Contact(contact) => self::contact(contact, reference),
         Report::Evidence(path) => evidence(&path.to_string_lossy()),
         Report::Online => connection("online", None),
-        Report::Offline { cause, .. } => connection("offline", Some(cause.to_string())),
+        Report::Offline { cause, .. } => connection("offline", Some(cause)),
     }
 }
 
@@ -93,21 +111,26 @@ fn evidence(path: &str) -> String {
     line(&Object::of("evidence", Evidence { path }))
 }
 
-fn connection(state: &str, message: Option<String>) -> String {
+fn connection(state: &str, cause: Option<&DialError>) -> String {
     #[derive(Serialize)]
     struct Connection<'a> {
         state: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'a str>,
     }
-    line(&Object::of("connection", Connection { state, message }))
+    let code = cause.filter(|cause| **cause == DialError::NotOpenchat).map(|_| "not-openchat");
+    let message = cause.map(ToString::to_string);
+    line(&Object::of("connection", Connection { state, message, code }))
 }
 
 /// Something that happened.
 pub(crate) fn event(event: &Event, reference: Option<Reference>) -> String {
     match event {
         Event::Ready { target, epoch, members } => ready(target, epoch.0, members),
-        Event::Message(stored) => message(stored),
+        Event::Message(stored) => said::message(stored),
+        Event::Progress(progress) => said::progress(progress),
         // It is kept in a file, of which a report of its own tells.
         Event::Evidence(_) => String::new(),
         Event::Renewed { until, .. } => line(&renewed(*until)),
@@ -193,6 +216,8 @@ pub(crate) fn conversation(summary: &Summary, waiting: Option<u64>) -> String {
         queued: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
         waiting: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
     }
     let object = Conversation {
         target: summary.target.to_string(),
@@ -206,6 +231,7 @@ pub(crate) fn conversation(summary: &Summary, waiting: Option<u64>) -> String {
         by: summary.inviter.as_ref().map(Name::as_str),
         queued: summary.queued,
         waiting,
+        group: summary.group.map(|group| group.to_string()),
     };
     line(&Object::of("conversation", object))
 }
@@ -373,36 +399,8 @@ fn unreadable(target: &str, seq: u64, cause: &str, hint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openchat_client::dial::DialError;
-    use openchat_wire::{Epoch, Fingerprint, GroupId, MessageId, Seq, UnixMillis};
+    use openchat_wire::{Epoch, MessageId, Seq};
     use std::time::Duration;
-
-    fn stored(text: &str) -> StoredMessage {
-        StoredMessage {
-            group: GroupId([1; 32]),
-            target: "#general".to_owned(),
-            seq: Seq(7),
-            id: MessageId([0xab; 16]),
-            sender: "bob".parse().unwrap(),
-            fingerprint: Fingerprint([2; 32]),
-            trust: trust::of_word("certified").unwrap(),
-            time: UnixMillis(0),
-            text: text.to_owned(),
-            own: false,
-        }
-    }
-
-    #[test]
-    fn a_message_is_one_line_that_acts_on_nothing() {
-        let line = message(&stored("a\nb\u{202e}\u{9b}"));
-        assert_eq!(
-            line,
-            "{\"v\":1,\"type\":\"message\",\"target\":\"#general\",\"sender\":\"bob\",\
-             \"trust\":\"certified\",\"id\":\"abababababababababababababababab\",\"seq\":7,\
-             \"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"a\\nb\\u202e\\u009b\",\
-             \"own\":false}\n"
-        );
-    }
 
     #[test]
     fn an_ack_hands_back_the_ref() {

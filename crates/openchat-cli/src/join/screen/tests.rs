@@ -14,7 +14,7 @@ fn message(target: &str, text: &str) -> StoredMessage {
         fingerprint: Fingerprint([1; 32]),
         trust: trust::of_word("certified").unwrap(),
         time: UnixMillis(0),
-        text: text.to_owned(),
+        body: openchat_client::engine::Body::Text(text.to_owned()),
         own: false,
     }
 }

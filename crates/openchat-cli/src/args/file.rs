@@ -1,0 +1,36 @@
+//! What may be typed after `openchat file`.
+
+use crate::target;
+use clap::Subcommand;
+use openchat_client::engine::Target;
+use openchat_wire::MessageId;
+use std::path::PathBuf;
+
+/// `openchat file`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FileCommand {
+    /// Files on this device, with their ids
+    List {
+        /// Only there
+        #[arg(value_name = "TARGET", value_parser = target::target)]
+        target: Option<Target>,
+    },
+    /// Write a file that somebody has sent; nothing that is there is replaced, nothing is opened
+    Save {
+        /// Which: the id that 'openchat file list' shows
+        #[arg(value_name = "ID", value_parser = target::message_id)]
+        id: MessageId,
+        /// Into which directory, or under which path
+        #[arg(value_name = "PATH", default_value = ".")]
+        path: PathBuf,
+    },
+    /// Go on sending a file that the server had no room for
+    Resume {
+        /// Which
+        #[arg(value_name = "ID", value_parser = target::message_id)]
+        id: MessageId,
+        /// Where it was sent
+        #[arg(value_name = "TARGET", value_parser = target::target)]
+        target: Target,
+    },
+}
