@@ -1,7 +1,7 @@
-//! A running `openchat join --json`.
+//! A running `openchat --json join`, or another command that goes on.
 
 use crate::server::wait;
-use crate::{PATIENCE, Person};
+use crate::{PATIENCE, Person, schema};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
@@ -24,13 +24,14 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn start(person: &Person, target: &str) -> Self {
+    pub(crate) fn start(person: &Person, args: &[&str]) -> Self {
         let trace = person.home().join("trace");
         std::fs::create_dir_all(person.home()).expect("a home");
         let stderr = OpenOptions::new().create(true).append(true).open(&trace).expect("a trace");
         let mut process = person
             .command()
-            .args(["join", target, "--json"])
+            .arg("--json")
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -55,6 +56,7 @@ impl Client {
     /// # Panics
     /// If the process no longer reads.
     pub fn order(&mut self, line: &Value) {
+        schema::check("in", line).expect("an order that is documented");
         let stdin = self.stdin.as_mut().expect("its stdin is open");
         writeln!(stdin, "{line}").unwrap_or_else(|e| self.fail(&format!("could not send: {e}")));
     }
@@ -183,6 +185,12 @@ impl Client {
         }
     }
 
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Kills it with `SIGKILL`.
     ///
     /// # Panics
@@ -229,7 +237,9 @@ impl Client {
     fn keep(&mut self, line: &str) -> &Value {
         let event: Value = serde_json::from_str(line)
             .unwrap_or_else(|e| self.fail(&format!("printed {line:?}: {e}")));
-        assert_eq!(event["v"], 1, "{line}");
+        if let Err(why) = schema::check("out", &event) {
+            self.fail(&why);
+        }
         self.seen.push(event);
         self.seen.last().expect("one was pushed")
     }

@@ -13,9 +13,11 @@ mod database;
 mod figures;
 mod lines;
 mod person;
+pub mod schema;
 mod search;
 mod server;
 pub mod simulation;
+mod terminal;
 
 pub use client::Client;
 pub use command::{program, run};
@@ -23,8 +25,11 @@ pub use database::{Entry, entries};
 pub use figures::{Figures, Plan, percentile};
 pub use lines::Lines;
 pub use person::Person;
-pub use search::{files_below, files_with, forget_groups, group_secrets, identity_keys};
+pub use search::{
+    files_below, files_with, forget_groups, group_secrets, identity_keys, vault_holds,
+};
 pub use server::Server;
+pub use terminal::Terminal;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Somebody with a home of their own.
 
-use crate::{Client, Server, files_below, program};
+use crate::{Client, Server, files_below, program, schema};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,14 @@ impl Person {
         Self { environment: variables.into_iter().collect(), ..self }
     }
 
+    /// The variables that make this person's `openchat` find its files and the server's.
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
+        let places = [("OPENCHAT_HOME", &self.home), ("OPENCHAT_SERVER_HOME", &self.server_data)];
+        let places = places.map(|(name, place)| (name.into(), place.clone().into_os_string()));
+        let further = self.environment.iter().map(|(name, value)| (name.into(), value.clone()));
+        places.into_iter().chain(further).collect()
+    }
+
     /// `openchat` as this person runs it.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -62,7 +70,19 @@ impl Person {
     /// Runs `openchat join TARGET --json`.
     #[must_use]
     pub fn open(&self, target: &str) -> Client {
-        Client::start(self, target)
+        self.start(&["join", target])
+    }
+
+    /// Runs `openchat --json ARGS`, which goes on.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Client {
+        Client::start(self, args)
+    }
+
+    /// The directory of this person's profile: the vault is in it.
+    #[must_use]
+    pub fn profile(&self) -> PathBuf {
+        self.home.join("profiles").join(&self.name)
     }
 
     /// Runs `openchat ARGS --json` to its end, which has to be 0; gives the objects that it printed.
@@ -87,7 +107,20 @@ impl Person {
         assert!(stderr.is_empty(), "{}: {args:?}: {stderr}", self.name);
         let lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let objects = lines.map(|line| serde_json::from_slice(line).expect("an object"));
-        (output.status.code(), objects.collect())
+        let objects: Vec<Value> = objects.collect();
+        for object in &objects {
+            schema::check("out", object).unwrap_or_else(|why| panic!("{args:?}: {why}"));
+        }
+        (output.status.code(), objects)
+    }
+
+    /// The same person at a home where nothing is.
+    ///
+    /// # Panics
+    /// If this one is nowhere.
+    #[must_use]
+    pub fn moved_to(&self, home: &str) -> Self {
+        Self { home: self.home.parent().expect("a place").join(home), ..self.clone() }
     }
 
     /// The same person with a copy of all files, as a backup or a cloned disk has them.

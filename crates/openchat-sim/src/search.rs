@@ -1,7 +1,7 @@
 //! Looking for what must not be there.
 
 use crate::Person;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::path::{Path, PathBuf};
 
 /// How PKCS#8 introduces the 32 bytes of a P-256 private key (RFC 5915: version 1, octet string).
@@ -57,14 +57,27 @@ pub fn files_with<'a>(files: &'a [PathBuf], wanted: &[u8]) -> Vec<&'a Path> {
     files.iter().filter(holds).map(PathBuf::as_path).collect()
 }
 
-/// The private keys that stand in a person's own files.
+/// The private keys that stand in a person's vault.
 ///
 /// # Panics
-/// If a file can't be read.
+/// If the vault can't be read.
 #[must_use]
 pub fn identity_keys(person: &Person) -> Vec<Vec<u8>> {
-    let files = files_below(person.home());
-    files.iter().flat_map(|file| keys_in(&std::fs::read(file).expect("a file"))).collect()
+    vaults(person)
+        .iter()
+        .flat_map(|vault| values(&open(vault)))
+        .flat_map(|it| keys_in(&it))
+        .collect()
+}
+
+/// Whether a person's vault, once it is opened, holds these bytes.
+///
+/// # Panics
+/// If the vault can't be read, or `wanted` is empty.
+#[must_use]
+pub fn vault_holds(person: &Person, wanted: &[u8]) -> bool {
+    let holds = |value: Vec<u8>| value.windows(wanted.len()).any(|window| window == wanted);
+    vaults(person).iter().flat_map(|vault| values(&open(vault))).any(holds)
 }
 
 /// Secrets of a person's groups, from the vault: leaf, init, hedge and external secret of each
@@ -95,8 +108,38 @@ fn vaults(person: &Person) -> Vec<PathBuf> {
     files
 }
 
+/// Opens a vault with the key that lies beside it.
 fn open(vault: &Path) -> Connection {
-    Connection::open_with_flags(vault, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("a vault")
+    let key = std::fs::read_to_string(vault.with_file_name("vault.key")).expect("a key");
+    let key = key.trim_end().rsplit(' ').next().expect("the key's digits");
+    let opened = Connection::open_with_flags(vault, OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let opened = opened.expect("a vault");
+    let told = format!(
+        "PRAGMA cipher_default_page_size = 8192;
+         PRAGMA cipher_default_hmac_algorithm = HMAC_SHA256;
+         PRAGMA key = \"x'{key}'\""
+    );
+    opened.execute_batch(&told).expect("a key");
+    opened
+}
+
+/// Everything that the tables hold, value by value.
+fn values(vault: &Connection) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for table in ["identity", "saved_keys", "records", "conversations", "messages"] {
+        let mut read = vault.prepare(&format!("SELECT * FROM {table}")).expect("a table");
+        let count = read.column_count();
+        let mut rows = read.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            for column in 0..count {
+                match row.get_ref(column).expect("a column") {
+                    ValueRef::Blob(bytes) | ValueRef::Text(bytes) => all.push(bytes.to_vec()),
+                    ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => {}
+                }
+            }
+        }
+    }
+    all
 }
 
 fn secrets_in(vault: &Connection) -> Vec<Vec<u8>> {

@@ -3,7 +3,9 @@
 
 #![allow(clippy::expect_used, reason = "a missing event has failed the test")]
 
-use openchat_sim::{Client, Person, Server, files_below, files_with, group_secrets, identity_keys};
+use openchat_sim::{
+    Client, Person, Server, files_below, files_with, group_secrets, identity_keys, vault_holds,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -219,7 +221,11 @@ fn assert_holds_nothing(server: &Server, people: &[Person], texts: &[String]) {
         let secrets = group_secrets(person);
         assert!(secrets.len() > 4, "{} is in a group", person.name());
         let own = files_below(person.home());
-        assert!(!files_with(&own, &secrets[0]).is_empty(), "the search would find what is there");
+        assert!(vault_holds(person, &secrets[0]), "the search would find what is there");
+        let all = secrets.iter().chain(&keys).map(Vec::as_slice);
+        for sealed in all.chain(texts.iter().map(String::as_bytes)) {
+            assert!(files_with(&own, sealed).is_empty(), "{}: in the clear", person.name());
+        }
         assert!(secrets.iter().all(|key| files_with(&files, key).is_empty()), "{}", person.name());
     }
 }

@@ -3,7 +3,10 @@
 
 #![allow(clippy::expect_used, reason = "a missing event has failed the test")]
 
-use openchat_sim::{Client, Lines, Person, Server, files_below, files_with, forget_groups};
+use openchat_sim::{
+    Client, Lines, Person, Server, files_below, files_with, forget_groups, group_secrets,
+    vault_holds,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -141,8 +144,9 @@ fn who_is_put_out_is_told_and_reads_nothing_more() {
     carols.message("for the two who are left");
     let (code, objects) = bob.try_to(&["join", "#ops"]);
     assert_ne!(code, Some(0), "{objects:?}");
-    let left = files_with(&files_below(bob.home()), b"for the two who are left").len();
-    assert_eq!(left, 0, "nothing of it is on the disk of who was put out");
+    let left = vault_holds(&bob, b"for the two who are left");
+    assert!(!left, "nothing of it is on the disk of who was put out");
+    assert!(vault_holds(&bob, b"for all three"), "the search would find what is there");
     assert_eq!(members(&show(&carol, "#ops")), ["alice", "carol"]);
 
     // Only an admin's invitation brings Bob back.
@@ -260,6 +264,46 @@ fn of_two_copies_of_one_device_the_second_stops_with_an_alarm() {
 }
 
 #[test]
+fn who_restores_a_backup_comes_back_with_new_keys_and_the_old_device_stops() {
+    let server = Server::start();
+    let ([alice, ..], [mut alices, mut bobs, _]) = three_in_ops(&server);
+    alices.send("before", "before the backup");
+    bobs.message("before the backup");
+    assert_eq!(alices.finish(), Some(0));
+    let secret = server.place().join("secret");
+    std::fs::write(&secret, "correct horse").expect("a file");
+    let backup = server.place().join("alice.openchat");
+    let [secret, file] = [&secret, &backup].map(|path| path.to_str().expect("text"));
+    let option = "--backup-passphrase-file";
+    alice.run(&["export", "--backup", file, option, secret]);
+    let restored = alice.moved_to("new home");
+    restored.run(&["import", file, option, secret]);
+    let kept = restored.run(&["history", "#ops"]);
+    assert!(kept.iter().any(|message| message["text"] == "before the backup"), "{kept:?}");
+    assert!(vault_holds(&restored, b"before the backup"));
+    assert!(group_secrets(&restored).is_empty(), "nothing that seals or opens messages");
+    assert!(!group_secrets(&alice).is_empty(), "the search would find it");
+
+    let mut olds = alice.open("#ops");
+    olds.ready();
+    let mut news = restored.open("#ops");
+    news.ready();
+    bobs.change("alice", "rejoined");
+    assert_eq!(olds.ended(), Some(5), "the old one was there");
+    assert_eq!(olds.event("alarm")["code"], "clone");
+    news.send("after", "from the new device");
+    bobs.message("from the new device");
+    bobs.send("back", "and back to it");
+    news.message("and back to it");
+    let (code, objects) = alice.try_to(&["send", "#ops", "from the old device"]);
+    assert_ne!(code, Some(0), "{objects:?}");
+    bobs.send("end", "the end");
+    bobs.message("the end");
+    assert!(bobs.messages().all(|message| message["text"] != "from the old device"));
+    assert_eq!(news.finish(), Some(0));
+}
+
+#[test]
 fn who_has_lost_a_groups_keys_comes_back_by_one_command() {
     let server = Server::start();
     let ([_, bob, _], [mut alices, mut bobs, _]) = three_in_ops(&server);
@@ -299,8 +343,7 @@ fn the_server_has_no_name_of_a_closed_group_and_no_text() {
     assert!(!files_with(&files, b"alice").is_empty(), "the search would find what is there");
     for secret in [NAME, secrets[0], secrets[1]] {
         assert_eq!(files_with(&files, secret.as_bytes()).len(), 0, "{secret}");
-        let own = files_below(alice.home());
-        assert!(!files_with(&own, secret.as_bytes()).is_empty(), "Alice's device has it: {secret}");
+        assert!(vault_holds(&alice, secret.as_bytes()), "Alice's device has it: {secret}");
     }
 }
 

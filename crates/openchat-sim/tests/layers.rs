@@ -37,7 +37,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("openchat-client", &["openchat-wire", "openchat-crypto", "openchat-pki", "openchat-engine"]),
-    ("openchat-cli", &["openchat-wire", "openchat-client"]),
+    ("openchat-tui", &["openchat-client"]),
+    ("openchat-cli", &["openchat-wire", "openchat-client", "openchat-tui"]),
     (
         SIM,
         &[
@@ -83,7 +84,8 @@ const UNREACHABLE: &[Unreachable] = &[
             "tracing-subscriber",
         ],
     },
-    // Nothing of the system's own to match: what is in C is compiled in.
+    // Nothing of the system's own to match: what is in C is compiled in, but for libcrypto, with which
+    // SQLCipher seals the client's vault (docs/adr/0020-vault-at-rest.md).
     Unreachable {
         from: &["openchat-server", "openchat-cli"],
         packages: &["openssl", "native-tls"],
@@ -98,7 +100,17 @@ struct Reserved {
 
 const RESERVED: &[Reserved] = &[
     Reserved {
-        packages: &["p256", "hkdf", "hmac", "fernet", "ecdsa", "elliptic-curve", "aes", "cbc"],
+        packages: &[
+            "p256",
+            "hkdf",
+            "hmac",
+            "fernet",
+            "ecdsa",
+            "elliptic-curve",
+            "aes",
+            "cbc",
+            "argon2",
+        ],
         by: &["openchat-crypto"],
     },
     Reserved { packages: &["aws-lc-rs", "aws-lc-sys"], by: &["openchat-crypto"] },
@@ -111,6 +123,10 @@ const RESERVED: &[Reserved] = &[
         by: &["openchat-server", "openchat-client", "openchat-cli", SIM],
     },
     Reserved { packages: &["anyhow", "clap"], by: &["openchat-server", "openchat-cli"] },
+    Reserved {
+        packages: &["ratatui", "crossterm", "ratatui-textarea", "jiff"],
+        by: &["openchat-tui"],
+    },
     Reserved {
         packages: &["rusqlite"],
         by: &["openchat-store-sqlite", "openchat-server", "openchat-client", SIM],

@@ -9,8 +9,8 @@ use crate::simulation::{
     world::{Happening, START, World},
 };
 use openchat_engine::{
-    Bring, Command, GroupKind, Input, Inviting, Joining, Order, Role, Rules, Standing, Summary,
-    Target,
+    Body, Bring, Command, GroupKind, Input, Inviting, Joining, Order, Role, Rules, Standing,
+    Summary, Target,
 };
 use openchat_wire::{MessageId, Name};
 use rand_core::Rng as _;
@@ -147,7 +147,9 @@ impl<D: Disk> World<D> {
     fn command(&mut self, who: Who, command: &Command) -> Result<(), Broken> {
         self.trace.note(self.now - START, &format!("{who:?} wants {command:?}"));
         let said = match command {
-            Command::Send { target, id, text } => Some((target.clone(), *id, text.clone())),
+            Command::Send { target, id, what } => {
+                Some((target.clone(), *id, what.text().to_owned()))
+            }
             _ => None,
         };
         // Its author dies, or the words are kept from here on.
@@ -168,7 +170,7 @@ impl<D: Disk> World<D> {
         let mut id = MessageId([0; 16]);
         self.people.chance.fill_bytes(&mut id.0);
         let text = format!("{who:?} {}", self.people.texts.len());
-        Command::Send { target, id, text }
+        Command::Send { target, id, what: Body::Text(text) }
     }
 
     /// What somebody may want right now; nothing if the device is dead.

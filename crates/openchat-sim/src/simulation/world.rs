@@ -125,7 +125,7 @@ impl<D: Disk> World<D> {
         let device = &mut self.devices[who.0];
         let Some(output) = device.handle(input, self.now, &mut self.keys) else { return Ok(()) };
         let death = device.death.take();
-        let Output { changes, lasting, requests, events } = output;
+        let Output { changes, lasting, requests, events, .. } = output;
         for event in &events {
             self.trace.note(self.now - START, &format!("{who:?} {event:?}"));
             if let Event::Alarm { .. } = event {

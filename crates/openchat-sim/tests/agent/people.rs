@@ -1,0 +1,82 @@
+//! What the tests have in common.
+
+use openchat_sim::{Client, PATIENCE, Person};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// How often each text was printed as a message.
+pub(crate) fn counted<'a>(
+    clients: impl IntoIterator<Item = &'a Client>,
+) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for client in clients {
+        for message in client.messages() {
+            *counted.entry(message["text"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    counted
+}
+
+/// Each of these, once.
+pub(crate) fn once(texts: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
+    texts.into_iter().map(|text| (text, 1)).collect()
+}
+
+pub(crate) fn texts(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{prefix} {number}")).collect()
+}
+
+pub(crate) fn socket(person: &Person) -> PathBuf {
+    person.profile().join("agent.sock")
+}
+
+/// Connects to whoever runs the session of this person.
+pub(crate) fn connect(person: &Person) -> Option<(BufReader<UnixStream>, Value)> {
+    let stream = UnixStream::connect(socket(person)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut hello = String::new();
+    reader.read_line(&mut hello).ok()?;
+    Some((reader, serde_json::from_str(&hello).ok()?))
+}
+
+/// Connects and says hello.
+pub(crate) fn visit(person: &Person) -> BufReader<UnixStream> {
+    let (reader, _) = connect(person).unwrap();
+    writeln!(reader.get_ref(), r#"{{"v":1,"type":"hello","agent":1}}"#).unwrap();
+    reader
+}
+
+pub(crate) fn read(reader: &mut BufReader<UnixStream>) -> Option<Value> {
+    let mut line = String::new();
+    match reader.read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(serde_json::from_str(&line).unwrap()),
+    }
+}
+
+/// The process that runs the session of this person, once there is one other than `last`.
+pub(crate) fn holder(person: &Person, last: Option<u32>) -> u32 {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let found = connect(person).and_then(|(_, hello)| hello["pid"].as_u64());
+        match found.map(|pid| u32::try_from(pid).unwrap()) {
+            Some(pid) if Some(pid) != last => return pid,
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    panic!("nobody runs the session");
+}
+
+/// Ends the process as nothing else does; it is one that the test started.
+pub(crate) fn signal(pid: u32, signal: &str) {
+    let killed = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+}
