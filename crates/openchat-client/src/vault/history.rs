@@ -157,12 +157,10 @@ pub(super) fn after(
     seq: Seq,
     limit: u32,
 ) -> Result<Vec<StoredMessage>, VaultError> {
-    let mut after = database.prepare_cached(
-        "SELECT m.grp, c.target, m.seq, m.id, m.sender, m.fingerprint, m.trust, m.time, m.text,
-                m.own
-         FROM conversations c JOIN messages m ON m.grp = c.grp
-         WHERE c.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3",
-    )?;
+    let mut after = database.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM conversations c JOIN messages m ON m.grp = c.grp
+         WHERE c.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+    ))?;
     let rows = after.query_map(params![group.0, sortable(seq.0), limit], |row| Ok(read(row)))?;
     rows.map(|row| row?).collect()
 }

@@ -190,6 +190,8 @@ fn what_was_shown_is_not_shown_again() {
     assert_eq!(vault.unshown(&GROUP, 9).unwrap(), stored);
     assert_eq!(vault.unshown(&GROUP, 2).unwrap(), stored[..2]);
     assert_eq!(vault.unshown(&GroupId([8; 32]), 9).unwrap(), vec![]);
+    assert_eq!(vault.after(&GROUP, stored[0].seq, 9).unwrap(), stored[1..]);
+    assert_eq!(vault.after(&GROUP, Seq(0), 2).unwrap(), stored[..2]);
     vault.mark_shown(&[(GROUP, Seq(300))]).unwrap();
     vault.mark_shown(&[(GROUP, Seq(2))]).unwrap();
     drop(vault);
