@@ -1,6 +1,9 @@
 //! What this process asks of another one of the same person, as an object. `order` reads it.
 
-use super::{line, order::START_WORDS};
+use super::{
+    line,
+    order::{LAST, START_WORDS},
+};
 use crate::text;
 use openchat_client::{
     Ask, Follow, Pick, Say, Start,
@@ -74,11 +77,10 @@ fn say(what: &Say) -> Value {
     }
 }
 
-/// Nothing stands for the last one.
-fn picked(pick: Pick) -> Option<String> {
+fn picked(pick: Pick) -> String {
     match pick {
-        Pick::Id(id) => Some(id.to_string()),
-        Pick::Last => None,
+        Pick::Id(id) => id.to_string(),
+        Pick::Last => LAST.to_owned(),
     }
 }
 

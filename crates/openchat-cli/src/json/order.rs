@@ -85,13 +85,20 @@ fn ordered(fields: &Map<String, Value>) -> Result<Ordered, String> {
     Ok(Ordered::Wish(Wish { target: at(fields)?, what }))
 }
 
+/// The last message there: of one's own to change it, of somebody else to answer it.
+pub(super) const LAST: &str = "last";
+
 /// What is said otherwise than by `send`.
 fn say(kind: &str, fields: &Map<String, Value>) -> Result<Option<Say>, String> {
     let text = || string(fields, "text").map(str::to_owned);
     let message = |name| {
-        let id = optional(fields, name)?.map(target::message_id).transpose();
-        let id = id.map_err(|error| format!("\"{name}\": {error}"))?;
-        Ok::<_, String>(id.map_or(Pick::Last, Pick::Id))
+        // Not by leaving it out: who mistypes a field must not take back another message.
+        match string(fields, name)? {
+            LAST => Ok(Pick::Last),
+            id => {
+                target::message_id(id).map(Pick::Id).map_err(|error| format!("\"{name}\": {error}"))
+            }
+        }
     };
     Ok(Some(match kind {
         "action" => Say::Action(text()?),
@@ -114,7 +121,7 @@ fn say(kind: &str, fields: &Map<String, Value>) -> Result<Option<Say>, String> {
 }
 
 fn save(fields: &Map<String, Value>) -> Result<What, String> {
-    let file = optional(fields, "of")?.map(target::message_id).transpose();
+    let file = optional(fields, "of")?.filter(|of| *of != LAST).map(target::message_id).transpose();
     let file = file.map_err(|error| format!("\"of\": {error}"))?.map_or(Pick::Last, Pick::Id);
     Ok(What::Save { file, to: string(fields, "path")?.into() })
 }
@@ -330,7 +337,7 @@ mod tests {
         assert_eq!(said(&order("action", r#","text":"x""#)), Say::Action(text()));
         assert_eq!(said(&order("topic", r#","text":"""#)), Say::Topic(String::new()));
         let last = Say::Reply { to: Pick::Last, text: text() };
-        assert_eq!(said(&order("reply", r#","text":"x""#)), last);
+        assert_eq!(said(&order("reply", r#","to":"last","text":"x""#)), last);
         let reply = Say::Reply { to, text: text() };
         assert_eq!(said(&about("reply", "to", r#","text":"x""#)), reply);
         let react = |on| Say::React { to, emoji: text(), on };
@@ -351,7 +358,8 @@ mod tests {
         let Pick::Id(file) = to else { panic!() };
         assert_eq!(wish(&about("resume", "of", "")).what, What::Resume(file));
         for wrong in [
-            r#"{"type":"reply"}"#,
+            r#"{"type":"reply","text":"x"}"#,
+            r#"{"type":"delete"}"#,
             r#"{"type":"reply","to":"12","text":"x"}"#,
             r#"{"type":"edit","of":7,"text":"x"}"#,
             r#"{"type":"timer","seconds":-1}"#,
