@@ -7,8 +7,8 @@ use crate::{
 use openchat_sim::{Client, Person, Server};
 use serde_json::Value;
 
-/// Longer than any certificate lives, the CA's too.
-const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60;
+/// Longer than any certificate lives, the CA's too, which lives for 3,650 days.
+const TEN_YEARS: i64 = 3_653 * 24 * 60 * 60;
 
 /// Longer than a member's certificate lives, and not the CA's.
 const YEAR: i64 = 365 * 24 * 60 * 60;
