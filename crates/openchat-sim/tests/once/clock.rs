@@ -13,13 +13,19 @@ const TEN_YEARS: i64 = 3_653 * 24 * 60 * 60;
 /// Longer than a member's certificate lives, and not the CA's.
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
+/// A server whose clock can be set.
+fn with_a_clock() -> (Server, Faults) {
+    let mut server = Server::prepare(&[]);
+    let faults = Faults::new(&server.data(), server.place());
+    server.set_environment(faults.environment());
+    server.run();
+    (server, faults)
+}
+
 #[test]
 fn a_servers_clock_may_be_ten_years_off_for_a_while() {
     for off in [TEN_YEARS, -TEN_YEARS] {
-        let mut server = Server::prepare(&[]);
-        let faults = Faults::new(&server.data(), server.place());
-        server.set_environment(faults.environment());
-        server.run();
+        let (mut server, faults) = with_a_clock();
         let people = ["alice", "bob"].map(|name| server.enroll(name));
         let [mut alice, mut bob] = people.each_ref().map(Person::join);
         alice.meet("bob");
@@ -101,10 +107,7 @@ fn a_clients_clock_may_be_ten_years_off_for_a_while() {
 #[test]
 fn a_revocation_stands_whatever_the_servers_clock_said() {
     for off in [YEAR, -YEAR] {
-        let mut server = Server::prepare(&[]);
-        let faults = Faults::new(&server.data(), server.place());
-        server.set_environment(faults.environment());
-        server.run();
+        let (mut server, faults) = with_a_clock();
         let people = ["alice", "bob"].map(|name| server.enroll(name));
         let [mut alice, mut bob] = people.each_ref().map(Person::join);
         alice.meet("bob");

@@ -9,6 +9,7 @@ use openchat_sim::{Client, Person, Server};
 use std::{
     fs::{self, File},
     io::{ErrorKind, Write},
+    ops::Range,
     path::PathBuf,
     process::Command,
 };
@@ -17,6 +18,14 @@ const NAMES: [&str; 2] = ["alice", "bob"];
 
 /// Long texts, which soon fill what SQLite may still write to without more room.
 const LONG: usize = 15_000;
+
+/// How many texts alice says before the disk is full, and by its end.
+const BEFORE: usize = 10;
+const ALICES: usize = BEFORE + 40;
+
+/// What bob says into the full disk: several times what was said before it. SQLite may empty its
+/// write-ahead log once more and so find the room again that all of that had taken.
+const BOBS: usize = 60;
 
 /// Runs a program with its data on a small disk of its own, which has a copy of what there was.
 const ON_A_SMALL_DISK: &str = r#"set -e
@@ -49,8 +58,8 @@ fn full_and_free(disk: fn(&mut Server) -> Disk) {
     alice.meet("bob");
     bob.meet("alice");
     bob.kill();
-    say(&mut alice, 0, 10);
-    alice.count("ack", 10);
+    say(&mut alice, 0..BEFORE);
+    alice.count("ack", BEFORE);
     assert!(server.stop().success());
     let disk = disk(&mut server);
     server.run();
@@ -58,25 +67,25 @@ fn full_and_free(disk: fn(&mut Server) -> Disk) {
     alice.ack("up");
 
     disk.fill(&server);
-    say(&mut alice, 10, 40);
+    say(&mut alice, BEFORE..ALICES);
     let waiting = alice.event("waiting");
     assert_eq!(waiting["code"], "not-stored", "{waiting}");
     // Who comes now reads what is there, and may write.
     let mut bob = people[1].join();
-    bob.message(&text(9));
+    bob.message(&text(BEFORE - 1));
     bob.message("up");
-    for number in 0..20 {
+    for number in 0..BOBS {
         bob.send("", &me_too(number));
     }
     assert_eq!(bob.event("waiting")["code"], "not-stored");
     assert!(server.ended().is_none(), "it goes on");
 
     disk.free(&server);
-    alice.count("ack", 51);
-    bob.count("ack", 20);
+    alice.count("ack", ALICES + 1);
+    bob.count("ack", BOBS);
     for client in [&mut alice, &mut bob] {
-        client.message(&me_too(19));
-        client.message(&text(49));
+        client.message(&me_too(BOBS - 1));
+        client.message(&text(ALICES - 1));
     }
     for client in [&mut alice, &mut bob] {
         assert_eq!(client.finish(), Some(0));
@@ -96,9 +105,9 @@ fn assert_shown_once(alice: &Client, bob: &Client) {
         let texts = one.iter().filter_map(|(_, text)| text.strip_prefix(author));
         texts.map(|text| text.trim_start_matches(author).parse().unwrap()).collect()
     };
-    assert_eq!(said('a'), (0..50).collect::<Vec<_>>());
-    assert_eq!(said('b'), (0..20).collect::<Vec<_>>());
-    assert_eq!(one.len(), 50 + 20 + 1);
+    assert_eq!(said('a'), (0..ALICES).collect::<Vec<_>>());
+    assert_eq!(said('b'), (0..BOBS).collect::<Vec<_>>());
+    assert_eq!(one.len(), ALICES + BOBS + 1);
 }
 
 #[test]
@@ -138,8 +147,8 @@ fn a_full_disk_of_a_client_ends_it_and_loses_nothing() {
     assert_unalarmed(&writer);
 }
 
-fn say(client: &mut Client, first: usize, count: usize) {
-    for number in first..first + count {
+fn say(client: &mut Client, numbers: Range<usize>) {
+    for number in numbers {
         client.send(&number.to_string(), &text(number));
     }
 }
