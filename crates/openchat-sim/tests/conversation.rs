@@ -6,7 +6,7 @@
 use openchat_sim::{
     Client, Person, Server, files_below, files_with, group_secrets, identity_keys, vault_holds,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
@@ -56,6 +56,34 @@ fn a_text_beyond_the_limit_is_refused_and_nothing_is_lost() {
     }
     assert_one_view(&clients);
     assert_eq!(clients[1].messages().count(), 2);
+}
+
+/// Authors choose ids. Whoever takes another one's gets neither its reactions nor its edits.
+#[test]
+fn two_messages_under_one_id_stay_two() {
+    let server = Server::start();
+    let (_, [mut alice, mut bob, mut mallory]) = three(&server);
+    let id = "0123456789abcdef0123456789abcdef";
+    bob.order(&json!({"type": "send", "id": id, "text": "bob's"}));
+    let bobs = mallory.message("bob's");
+    mallory.order(&json!({"type": "send", "id": id, "text": "mallory's"}));
+    let other = alice.message("mallory's");
+    assert_eq!((&bobs["id"], &other["id"]), (&json!(id), &json!(id)));
+    for message in [&other, &bobs] {
+        let author = &message["fingerprint"];
+        alice.order(&json!({"type": "react", "to": id, "author": author, "emoji": "+"}));
+        bob.until("a reaction to it", |event| {
+            event["kind"] == "reaction" && event["author"] == *author
+        });
+    }
+    mallory.order(&json!({"type": "edit", "of": id, "text": "changed", "ref": "edit"}));
+    mallory.ack("edit");
+    let edit = alice.until("the edit", |event| event["kind"] == "edit");
+    assert_eq!(edit["fingerprint"], other["fingerprint"]);
+    let of_bob = json!({"type": "delete", "of": id, "author": bobs["fingerprint"]});
+    mallory.order(&of_bob);
+    let refused = mallory.until("an error", |event| event["type"] == "error");
+    assert_eq!(refused["code"], "not-yours");
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Front for Panel {
 pub(crate) fn past(stored: &StoredMessage) -> Message {
     Message {
         id: stored.id,
-        author: Some(stored.fingerprint),
+        author: stored.fingerprint,
         seq: Some(stored.seq),
         sender: stored.sender.to_string(),
         own: stored.own,

@@ -6,8 +6,10 @@ use crate::{
     row::{Message, Notice, Row},
 };
 use openchat_client::{
-    engine::{ConversationKind, Delivery, MemberView, Standing, Summary, Target, Trust},
-    wire::{GroupId, MessageId, Name, Seq},
+    engine::{
+        ConversationKind, Delivery, MemberView, MessageRef, Standing, Summary, Target, Trust,
+    },
+    wire::{GroupId, Name, Seq},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -85,9 +87,9 @@ pub struct Conversation {
     rows: VecDeque<Row>,
     /// The number of the first row.
     base: i64,
-    ids: HashMap<MessageId, i64>,
+    places: HashMap<MessageRef, i64>,
     /// Answers to messages that are not here.
-    unquoted: Vec<MessageId>,
+    unquoted: Vec<MessageRef>,
     /// Messages of this device that are not in the log yet. They stand below all others.
     pending: Vec<Row>,
 }
@@ -122,7 +124,7 @@ impl Conversation {
             draft: Draft::default(),
             rows: VecDeque::new(),
             base: 0,
-            ids: HashMap::new(),
+            places: HashMap::new(),
             unquoted: Vec::new(),
             pending: Vec::new(),
         }
@@ -188,10 +190,10 @@ impl Conversation {
         }
     }
 
-    /// The message with this id, and its number.
+    /// The message that this names, and its number.
     #[must_use]
-    pub fn by_id(&self, id: &MessageId) -> Option<(i64, &Message)> {
-        let at = *self.ids.get(id)?;
+    pub fn named(&self, which: &MessageRef) -> Option<(i64, &Message)> {
+        let at = *self.places.get(which)?;
         Some((at, self.row(at)?.message()?))
     }
 
@@ -217,15 +219,16 @@ impl Conversation {
     /// Adds a message that is in the log. One that is here already is not added again; gives whether
     /// it was new.
     pub fn push(&mut self, mut message: Message) -> bool {
-        self.pending.retain(|row| row.message().is_none_or(|one| one.id != message.id));
-        if self.ids.contains_key(&message.id) {
+        let which = message.named();
+        self.pending.retain(|row| row.message().is_none_or(|one| one.named() != which));
+        if self.places.contains_key(&which) {
             return false;
         }
         self.quoted(&mut message);
         if message.reply.as_ref().is_some_and(|quote| quote.to.is_some()) {
-            self.unquoted.push(message.id);
+            self.unquoted.push(which);
         }
-        self.ids.insert(message.id, self.logged_end());
+        self.places.insert(which, self.logged_end());
         self.rows.push_back(Row::Message(message));
         true
     }
@@ -236,8 +239,8 @@ impl Conversation {
     }
 
     /// Takes a message back that was never sent.
-    pub fn take_pending(&mut self, id: &MessageId) -> Option<Message> {
-        let is_it = |row: &Row| row.message().is_some_and(|message| message.id == *id);
+    pub fn take_pending(&mut self, which: &MessageRef) -> Option<Message> {
+        let is_it = |row: &Row| row.message().is_some_and(|message| message.named() == *which);
         let at = self.pending.iter().position(is_it)?;
         match self.pending.remove(at) {
             Row::Message(message) => Some(message),
@@ -253,36 +256,36 @@ impl Conversation {
     /// Puts older messages, in order, before all rows.
     pub fn put_before(&mut self, messages: Vec<Message>) {
         for message in messages.into_iter().rev() {
-            if self.ids.contains_key(&message.id) {
+            if self.places.contains_key(&message.named()) {
                 continue;
             }
             self.base -= 1;
-            self.ids.insert(message.id, self.base);
+            self.places.insert(message.named(), self.base);
             self.rows.push_front(Row::Message(message));
         }
-        for id in std::mem::take(&mut self.unquoted) {
-            let Some(mut message) = self.by_id(&id).map(|(_, message)| message.clone()) else {
+        for which in std::mem::take(&mut self.unquoted) {
+            let Some(mut message) = self.named(&which).map(|(_, message)| message.clone()) else {
                 continue;
             };
             self.quoted(&mut message);
             if message.reply.as_ref().is_some_and(|quote| quote.to.is_some()) {
-                self.unquoted.push(id);
-            } else if let Some(place) = self.by_id_mut(&id) {
+                self.unquoted.push(which);
+            } else if let Some(place) = self.named_mut(&which) {
                 *place = message;
             }
         }
     }
 
     /// Notes what became of an own message.
-    pub fn deliver(&mut self, id: &MessageId, delivery: Delivery) {
-        if let Some(message) = self.by_id_mut(id) {
+    pub fn deliver(&mut self, which: &MessageRef, delivery: Delivery) {
+        if let Some(message) = self.named_mut(which) {
             message.delivery = Some(delivery);
         }
     }
 
-    /// The message with this id, to be changed.
-    pub(crate) fn by_id_mut(&mut self, id: &MessageId) -> Option<&mut Message> {
-        let at = self.ids.get(id)?.checked_sub(self.base)?;
+    /// The message that this names, to be changed.
+    pub(crate) fn named_mut(&mut self, which: &MessageRef) -> Option<&mut Message> {
+        let at = self.places.get(which)?.checked_sub(self.base)?;
         match self.rows.get_mut(usize::try_from(at).ok()?)? {
             Row::Message(message) => Some(message),
             Row::Notice(_) => None,

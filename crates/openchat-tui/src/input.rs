@@ -203,8 +203,8 @@ pub struct Hit {
     pub target: Target,
     /// At which place.
     pub seq: Seq,
-    /// Its name.
-    pub id: MessageId,
+    /// Which message.
+    pub message: MessageRef,
     /// When it was written.
     pub time: UnixMillis,
     /// By whom.
@@ -266,7 +266,7 @@ pub enum Effect {
         /// Where.
         target: Target,
         /// To which.
-        to: MessageId,
+        to: MessageRef,
         /// A word or an emoji.
         word: String,
         /// Put it there, or take it away.
@@ -277,7 +277,7 @@ pub enum Effect {
         /// Where.
         target: Target,
         /// Which.
-        id: MessageId,
+        of: MessageRef,
         /// The new text.
         text: String,
     },
@@ -286,7 +286,7 @@ pub enum Effect {
         /// Where.
         target: Target,
         /// Which.
-        id: MessageId,
+        of: MessageRef,
     },
     /// Say what a conversation is about.
     Topic {
@@ -317,7 +317,7 @@ pub enum Content {
     /// Text that answers a message.
     Reply {
         /// Which.
-        to: MessageId,
+        to: MessageRef,
         /// As it is shown above the answer.
         quote: Quote,
         /// The answer.

@@ -40,7 +40,7 @@ fn hit(stored: &StoredMessage) -> Option<Hit> {
     Some(Hit {
         target: stored.target.parse().ok()?,
         seq: stored.seq,
-        id: stored.id,
+        message: stored.named(),
         time: stored.time,
         sender: stored.sender.to_string(),
         text: spoken(&stored.body).into_owned(),

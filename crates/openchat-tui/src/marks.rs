@@ -57,9 +57,7 @@ impl Conversation {
     /// What a message answers, in words, if that is here.
     pub(crate) fn quoted(&self, message: &mut Message) {
         let Some(to) = message.reply.as_ref().and_then(|quote| quote.to) else { return };
-        if let Some((_, answered)) = self.by_id(&to.id)
-            && answered.is_named(&to)
-        {
+        if let Some((_, answered)) = self.named(&to) {
             let (sender, text) = (answered.sender.clone(), answered.text().to_owned());
             message.reply = Some(Box::new(Quote { to: None, sender, text }));
         }
@@ -67,9 +65,5 @@ impl Conversation {
 
     fn before(&mut self, of: &MessageRef, seq: Seq) -> Option<&mut Message> {
         self.named_mut(of).filter(|message| message.seq.is_some_and(|place| place < seq))
-    }
-
-    fn named_mut(&mut self, which: &MessageRef) -> Option<&mut Message> {
-        self.by_id_mut(&which.id).filter(|message| message.is_named(which))
     }
 }

@@ -39,8 +39,9 @@ impl Row {
 pub struct Message {
     /// Its author's name for it.
     pub id: MessageId,
-    /// The key that signed it; none while it is queued.
-    pub author: Option<Fingerprint>,
+    /// The key that signed it. Others choose their ids as they like, also one that is taken; so
+    /// only both together name a message.
+    pub author: Fingerprint,
     /// Its place in the log; none while it is queued.
     pub seq: Option<Seq>,
     /// Who wrote it.
@@ -82,10 +83,10 @@ impl Message {
         !matches!(self.body, Body::Deleted | Body::Changed(_))
     }
 
-    /// Whether it is the one that this names.
+    /// What names it, and no other one.
     #[must_use]
-    pub fn is_named(&self, by: &MessageRef) -> bool {
-        self.id == by.id && self.author == Some(by.author)
+    pub const fn named(&self) -> MessageRef {
+        MessageRef { author: self.author, id: self.id }
     }
 }
 

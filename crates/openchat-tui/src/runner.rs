@@ -249,7 +249,7 @@ impl<D: Desk> Runner<'_, D> {
     fn send(&mut self, ticket: u64, target: Target, content: Content) -> Input {
         let what = match content {
             Content::Text(text) => Say::Text(text),
-            Content::Reply { to, text, .. } => Say::Reply { to: Pick::Id(to), text },
+            Content::Reply { to, text, .. } => Say::Reply { to: Pick::Of(to), text },
             Content::Action(text) => Say::Action(text),
         };
         let id = message_id();
@@ -266,12 +266,12 @@ impl<D: Desk> Runner<'_, D> {
             Effect::Describe { order, target } => vec![Ask::Describe { order, target }],
             Effect::Wish { first, target, what } => what.ask(target, first),
             Effect::React { target, to, word, on } => {
-                saying(target, Say::React { to: Pick::Id(to), emoji: word, on })
+                saying(target, Say::React { to: Pick::Of(to), emoji: word, on })
             }
-            Effect::Edit { target, id, text } => {
-                saying(target, Say::Edit { of: Pick::Id(id), text })
+            Effect::Edit { target, of, text } => {
+                saying(target, Say::Edit { of: Pick::Of(of), text })
             }
-            Effect::Delete { target, id } => saying(target, Say::Delete { of: Pick::Id(id) }),
+            Effect::Delete { target, of } => saying(target, Say::Delete { of: Pick::Of(of) }),
             Effect::Topic { target, text } => saying(target, Say::Topic(text)),
             _ => return None,
         };

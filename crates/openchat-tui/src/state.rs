@@ -12,9 +12,9 @@ use crate::{
     theme::Theme,
 };
 use openchat_client::{
-    engine::Target,
+    engine::{MessageRef, Target},
     session::StoredConversation,
-    wire::{MessageId, UnixMillis},
+    wire::{Fingerprint, MessageId, UnixMillis},
 };
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub(crate) const HISTORY: usize = 500;
 pub struct Setup {
     /// Whose screen it is.
     pub me: String,
+    /// The key with which this device signs.
+    pub key: Fingerprint,
     /// The organisation that certifies.
     pub org: String,
     /// Entries of the transparency log that this device has checked, if it has.
@@ -147,7 +149,7 @@ pub struct State {
     /// The last word about what was typed.
     pub flash: Option<(Tone, String)>,
     /// The message whose text is in the draft.
-    pub editing: Option<MessageId>,
+    pub editing: Option<MessageRef>,
     /// What was written in the draft's place.
     pub(crate) set_aside: Option<Draft>,
     /// Ctrl+C was pressed once.
@@ -203,6 +205,12 @@ impl State {
         }
         state.current = state.place(&state.setup.target.clone());
         state
+    }
+
+    /// What names the message to which this device has given this id.
+    #[must_use]
+    pub const fn own(&self, id: MessageId) -> MessageRef {
+        MessageRef { author: self.setup.key, id }
     }
 
     /// The conversation in view.

@@ -209,11 +209,11 @@ fn say(state: &mut State, target: Target, text: String, typed: String) -> Vec<Ef
         return Vec::new();
     }
     take_draft(state, typed.clone());
-    if let Some(id) = state.editing.take() {
+    if let Some(of) = state.editing.take() {
         if let (Some(aside), Some(open)) = (state.set_aside.take(), state.open_mut()) {
             open.draft = aside;
         }
-        return vec![Effect::Edit { target, id, text }];
+        return vec![Effect::Edit { target, of, text }];
     }
     scrolling::live(state);
     vec![begin_sending(state, target, Content::Text(text), typed)]
@@ -260,7 +260,7 @@ fn named(state: &mut State, ticket: u64, id: MessageId) -> Vec<Effect> {
     };
     let message = Message {
         id,
-        author: None,
+        author: state.setup.key,
         seq: None,
         sender: state.setup.me.clone(),
         own: true,

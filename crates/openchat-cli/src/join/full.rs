@@ -52,6 +52,7 @@ fn setup(
         .map_err(|error: SessionError| context.hints.session(&identity.server, &error))?;
     Ok(Setup {
         me: identity.name.to_string(),
+        key: stored.me,
         org: organisation(&device::authority(identity).map_err(device_fault)?),
         // Nothing of it was checked before the first connection.
         log: Some(stored.log_size).filter(|size| *size > 0),

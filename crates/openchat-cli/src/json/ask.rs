@@ -7,7 +7,7 @@ use super::{
 use crate::text;
 use openchat_client::{
     Ask, Follow, Pick, Say, Start,
-    engine::{Bring, Grounds, GroupKind, Order, Rules},
+    engine::{Bring, Grounds, GroupKind, MessageRef, Order, Rules},
     standing,
 };
 use openchat_wire::Name;
@@ -30,7 +30,8 @@ pub(crate) fn ask(ask: &Ask) -> String {
             object
         }
         Ask::Save { target, file, to, .. } => json!({
-            "type": "save", "target": target.to_string(), "of": picked(*file), "path": place(to),
+            "type": "save", "target": target.to_string(), "of": picked(*file),
+            "author": author(*file), "path": place(to),
         }),
         Ask::Do { what, .. } => order(what),
         Ask::Policy { target, join, invite, .. } => json!({
@@ -63,12 +64,18 @@ fn say(what: &Say) -> Value {
     match what {
         Say::Text(text) => json!({"type": "send", "text": text}),
         Say::Action(text) => json!({"type": "action", "text": text}),
-        Say::Reply { to, text } => json!({"type": "reply", "to": picked(*to), "text": text}),
-        Say::React { to, emoji, on } => {
-            json!({"type": "react", "to": picked(*to), "emoji": emoji, "off": !on})
+        Say::Reply { to, text } => json!({
+            "type": "reply", "to": picked(*to), "author": author(*to), "text": text,
+        }),
+        Say::React { to, emoji, on } => json!({
+            "type": "react", "to": picked(*to), "author": author(*to), "emoji": emoji, "off": !on,
+        }),
+        Say::Edit { of, text } => json!({
+            "type": "edit", "of": picked(*of), "author": author(*of), "text": text,
+        }),
+        Say::Delete { of } => {
+            json!({"type": "delete", "of": picked(*of), "author": author(*of)})
         }
-        Say::Edit { of, text } => json!({"type": "edit", "of": picked(*of), "text": text}),
-        Say::Delete { of } => json!({"type": "delete", "of": picked(*of)}),
         Say::Topic(text) => json!({"type": "topic", "text": text}),
         Say::Timer(time) => {
             json!({"type": "timer", "seconds": time.map_or(0, |time| time.as_secs())})
@@ -79,8 +86,15 @@ fn say(what: &Say) -> Value {
 
 fn picked(pick: Pick) -> String {
     match pick {
-        Pick::Id(id) => id.to_string(),
+        Pick::Of(MessageRef { id, .. }) | Pick::Id(id) => id.to_string(),
         Pick::Last => LAST.to_owned(),
+    }
+}
+
+fn author(pick: Pick) -> Option<String> {
+    match pick {
+        Pick::Of(MessageRef { author, .. }) => Some(author.to_string()),
+        Pick::Id(_) | Pick::Last => None,
     }
 }
 

@@ -7,9 +7,9 @@ use crate::{
 };
 use openchat_client::{
     Follow, Pick, Say, Start,
-    engine::{Bring, Grounds, GroupKind, SafetyNumberError, Target},
+    engine::{Bring, Grounds, GroupKind, MessageRef, SafetyNumberError, Target},
 };
-use openchat_wire::{MessageId, Name, Seq};
+use openchat_wire::{Fingerprint, MessageId, Name, Seq};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -91,15 +91,8 @@ pub(super) const LAST: &str = "last";
 /// What is said otherwise than by `send`.
 fn say(kind: &str, fields: &Map<String, Value>) -> Result<Option<Say>, String> {
     let text = || string(fields, "text").map(str::to_owned);
-    let message = |name| {
-        // Not by leaving it out: who mistypes a field must not take back another message.
-        match string(fields, name)? {
-            LAST => Ok(Pick::Last),
-            id => {
-                target::message_id(id).map(Pick::Id).map_err(|error| format!("\"{name}\": {error}"))
-            }
-        }
-    };
+    // Not by leaving it out: who mistypes a field must not take back another message.
+    let message = |name| pick(fields, name, string(fields, name)?);
     Ok(Some(match kind {
         "action" => Say::Action(text()?),
         "reply" => Say::Reply { to: message("to")?, text: text()? },
@@ -120,9 +113,23 @@ fn say(kind: &str, fields: &Map<String, Value>) -> Result<Option<Say>, String> {
     }))
 }
 
+/// The message of this id; of this author, if one is named: two may have chosen the same id.
+fn pick(fields: &Map<String, Value>, name: &str, id: &str) -> Result<Pick, String> {
+    if id == LAST {
+        return Ok(Pick::Last);
+    }
+    let id = target::message_id(id).map_err(|error| format!("\"{name}\": {error}"))?;
+    let author = optional(fields, "author")?.map(|key| hex(key).map(Fingerprint).ok_or(NO_AUTHOR));
+    Ok(match author.transpose()? {
+        Some(author) => Pick::Of(MessageRef { author, id }),
+        None => Pick::Id(id),
+    })
+}
+
+const NO_AUTHOR: &str = "\"author\" is not 64 hexadecimal digits";
+
 fn save(fields: &Map<String, Value>) -> Result<What, String> {
-    let file = optional(fields, "of")?.filter(|of| *of != LAST).map(target::message_id).transpose();
-    let file = file.map_err(|error| format!("\"of\": {error}"))?.map_or(Pick::Last, Pick::Id);
+    let file = pick(fields, "of", optional(fields, "of")?.unwrap_or(LAST))?;
     Ok(What::Save { file, to: string(fields, "path")?.into() })
 }
 
@@ -357,6 +364,16 @@ mod tests {
         assert_eq!(wish(&about("save", "of", r#","path":"/tmp""#)).what, save(to));
         let Pick::Id(file) = to else { panic!() };
         assert_eq!(wish(&about("resume", "of", "")).what, What::Resume(file));
+        let author = format!(r#","author":"{}""#, "0a".repeat(32));
+        let of = |pick| match pick {
+            Pick::Id(id) => Pick::Of(MessageRef { author: Fingerprint([10; 32]), id }),
+            other => other,
+        };
+        assert_eq!(said(&about("delete", "of", &author)), Say::Delete { of: of(to) });
+        let saved = about("save", "of", &format!(r#"{author},"path":"/tmp""#));
+        assert_eq!(wish(&saved).what, save(of(to)));
+        let nobody = about("delete", "of", r#","author":"0a""#);
+        assert!(parse(&nobody).is_err(), "an author that is none is not left out");
         for wrong in [
             r#"{"type":"reply","text":"x"}"#,
             r#"{"type":"delete"}"#,

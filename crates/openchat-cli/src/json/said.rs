@@ -15,9 +15,8 @@ pub(crate) fn message(message: &StoredMessage) -> String {
 
 /// A message for another process of this person, which keeps its own place in the conversation.
 pub(crate) fn told(message: &StoredMessage) -> String {
-    let (group, fingerprint) = (message.group.to_string(), message.fingerprint.to_string());
-    let (group, fingerprint) = (Some(group), Some(fingerprint));
-    line(&Object::of("message", Message { group, fingerprint, ..Message::of(message) }))
+    let group = Some(message.group.to_string());
+    line(&Object::of("message", Message { group, ..Message::of(message) }))
 }
 
 #[derive(Serialize)]
@@ -26,6 +25,7 @@ struct Message<'a> {
     sender: &'a str,
     trust: &'a str,
     id: String,
+    fingerprint: String,
     seq: u64,
     time: String,
     text: &'a str,
@@ -34,8 +34,6 @@ struct Message<'a> {
     body: Body<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<String>,
 }
 
 impl<'a> Message<'a> {
@@ -52,7 +50,7 @@ impl<'a> Message<'a> {
             own: *own,
             body: Body::of(&message.body),
             group: None,
-            fingerprint: None,
+            fingerprint: message.fingerprint.to_string(),
         }
     }
 }
@@ -204,7 +202,8 @@ mod tests {
         assert_eq!(
             line,
             "{\"v\":1,\"type\":\"message\",\"target\":\"#general\",\"sender\":\"bob\",\
-             \"trust\":\"certified\",\"id\":\"abababababababababababababababab\",\"seq\":7,\
+             \"trust\":\"certified\",\"id\":\"abababababababababababababababab\",\
+             \"fingerprint\":\"0202020202020202020202020202020202020202020202020202020202020202\",\"seq\":7,\
              \"time\":\"1970-01-01T00:00:00.000Z\",\"text\":\"a\\nb\\u202e\\u009b\",\
              \"own\":false,\"kind\":\"text\"}\n"
         );

@@ -153,11 +153,16 @@ impl Session {
         let Saving { order, target, file, to } = saving;
         let group = self.group_of(&target);
         let files = match file {
+            Pick::Of(which) => self.vault.file(which.id)?,
             Pick::Id(id) => self.vault.file(id)?,
             Pick::Last => self.vault.files(group.as_ref())?,
         };
         let others = |it: &KeptFile| it.group.is_some() && it.group == group;
-        let is_it = |it: &KeptFile| matches!(file, Pick::Id(_)) || others(it);
+        let is_it = |it: &KeptFile| match file {
+            Pick::Of(which) => it.message == which && (it.group.is_none() || it.group == group),
+            Pick::Id(_) => true,
+            Pick::Last => others(it),
+        };
         let target = target.to_string();
         let Some(file) = files.into_iter().rfind(is_it) else {
             self.not_saved(order, target, ("no-such-file", NO_FILE.to_owned(), list()));

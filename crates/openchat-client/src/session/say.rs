@@ -52,6 +52,9 @@ pub enum Say {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
     /// This one.
+    Of(MessageRef),
+    /// The one with this id: of one's own where only that can be meant, else the first one. Authors
+    /// choose their ids as they like, so somebody else's may have the same.
     Id(MessageId),
     /// The last one: of somebody else to answer it, of one's own to change it.
     Last,
@@ -105,22 +108,44 @@ impl Session {
     fn others(&self, target: &Target, pick: Pick) -> Result<Result<MessageRef, Why>, SessionError> {
         Ok(match (self.picked(target, pick, false)?, pick) {
             (Some(message), _) => Ok(message.named()),
-            // One's own that the log was not seen to have.
-            (None, Pick::Id(id)) if self.engine.delivery(target, id).is_some() => {
-                Ok(MessageRef { author: self.engine.me(), id })
-            }
-            (None, _) => Err(no_message(target)),
+            (None, pick) => match self.on_its_way(target, pick) {
+                Some(id) => Ok(self.my(id)),
+                None => Err(no_message(target)),
+            },
         })
     }
 
     /// A message of this device's own, also one that is on its way.
     fn own(&self, target: &Target, pick: Pick) -> Result<Result<MessageId, Why>, SessionError> {
-        Ok(match (self.picked(target, pick, true)?, pick) {
+        let mine = match pick {
+            // Another one's message with this id is not meant, whichever came first.
+            Pick::Id(id) => self.picked(target, Pick::Of(self.my(id)), true)?,
+            Pick::Of(_) | Pick::Last => None,
+        };
+        let picked = match mine {
+            Some(mine) => Some(mine),
+            None => self.picked(target, pick, true)?,
+        };
+        Ok(match (picked, self.on_its_way(target, pick)) {
             (Some(message), _) if message.own => Ok(message.id),
-            (Some(message), _) => Err(not_yours(&message)),
-            (None, Pick::Id(id)) if self.engine.delivery(target, id).is_some() => Ok(id),
-            (None, _) => Err(no_message(target)),
+            (_, Some(id)) => Ok(id),
+            (Some(message), None) => Err(not_yours(&message)),
+            (None, None) => Err(no_message(target)),
         })
+    }
+
+    /// The id of a message of one's own that the log was not seen to have.
+    fn on_its_way(&self, target: &Target, pick: Pick) -> Option<MessageId> {
+        let id = match pick {
+            Pick::Id(id) => id,
+            Pick::Of(which) if which.author == self.fingerprint => which.id,
+            Pick::Of(_) | Pick::Last => return None,
+        };
+        self.engine.delivery(target, id).map(|_| id)
+    }
+
+    const fn my(&self, id: MessageId) -> MessageRef {
+        MessageRef { author: self.fingerprint, id }
     }
 
     fn picked(
@@ -131,6 +156,7 @@ impl Session {
     ) -> Result<Option<StoredMessage>, SessionError> {
         let Some(group) = self.group_of(target) else { return Ok(None) };
         let found = match pick {
+            Pick::Of(which) => self.vault.message(&group, &which)?,
             Pick::Id(id) => self.vault.message_called(&group, id)?,
             Pick::Last => self.vault.last_said(&group, own)?,
         };

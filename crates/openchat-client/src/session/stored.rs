@@ -6,11 +6,13 @@ use crate::{
     vault::{Identity, Vault},
 };
 use openchat_engine::{Contact, Engine, Snapshot, Summary, Target};
-use openchat_wire::UnixMillis;
+use openchat_wire::{Fingerprint, UnixMillis};
 
 /// What is stored of the conversations.
 #[derive(Debug, Clone)]
 pub struct Stored {
+    /// The key of this device.
+    pub me: Fingerprint,
     /// The conversations and invitations.
     pub conversations: Vec<StoredConversation>,
     /// Whom this device has met.
@@ -56,6 +58,7 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
     let conversations = engine.conversations().map(conversation).collect();
     let contacts = engine.contacts().collect();
     Ok(Stored {
+        me: engine.me(),
         conversations,
         contacts,
         queued: engine.queued(),

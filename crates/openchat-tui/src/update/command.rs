@@ -68,8 +68,8 @@ fn of_chosen(state: &State, what: What) -> What {
     match (what, chosen) {
         (
             What::Save { file: Pick::Last, to },
-            Some(Message { id, body: Body::File { .. }, .. }),
-        ) => What::Save { file: Pick::Id(*id), to },
+            Some(message @ Message { body: Body::File { .. }, .. }),
+        ) => What::Save { file: Pick::Of(message.named()), to },
         (what, _) => what,
     }
 }
@@ -112,7 +112,7 @@ fn reply(state: &mut State, text: String, typed: &str) -> Vec<Effect> {
     match chosen(state, |message| !message.own && message.is_said()) {
         Some((_, to)) => {
             let quote = Quote { to: None, sender: to.sender.clone(), text: to.text().to_owned() };
-            say(state, Content::Reply { to: to.id, quote, text }, typed)
+            say(state, Content::Reply { to: to.named(), quote, text }, typed)
         }
         None => none(state, "answer"),
     }
@@ -131,7 +131,7 @@ fn react(state: &mut State, word: String) -> Vec<Effect> {
             // The same again takes it back.
             let mut same = to.reactions.iter().filter(|reaction| reaction.word == word);
             let on = !same.any(|reaction| reaction.by.contains(&state.setup.me));
-            vec![Effect::React { target, to: to.id, word, on }]
+            vec![Effect::React { target, to: to.named(), word, on }]
         }
         _ => none(state, "react to"),
     }
@@ -141,7 +141,7 @@ fn edit(state: &mut State, text: Option<String>) -> Vec<Effect> {
     let target = state.open().map(|open| open.target.clone());
     match (target, chosen(state, editing::is_editable), text) {
         (Some(target), Some((_, message)), Some(text)) => {
-            vec![Effect::Edit { target, id: message.id, text }]
+            vec![Effect::Edit { target, of: message.named(), text }]
         }
         (Some(_), Some((at, _)), None) => {
             editing::begin(state, at);
@@ -154,7 +154,7 @@ fn edit(state: &mut State, text: Option<String>) -> Vec<Effect> {
 fn delete(state: &mut State) -> Vec<Effect> {
     let target = state.open().map(|open| open.target.clone());
     match (target, chosen(state, is_deletable)) {
-        (Some(target), Some((_, message))) => vec![Effect::Delete { target, id: message.id }],
+        (Some(target), Some((_, message))) => vec![Effect::Delete { target, of: message.named() }],
         _ => none(state, "delete"),
     }
 }

@@ -59,10 +59,11 @@ pub(super) fn is_editable(message: &Message) -> bool {
 /// Puts the text of a message into the draft; what was there is set aside.
 pub(super) fn begin(state: &mut State, at: i64) {
     let message = state.open().and_then(|open| open.message(at));
-    let Some((id, text)) = message.map(|message| (message.id, message.text().to_owned())) else {
+    let Some((of, text)) = message.map(|message| (message.named(), message.text().to_owned()))
+    else {
         return;
     };
-    state.editing = Some(id);
+    state.editing = Some(of);
     if let Some(open) = state.open_mut() {
         let aside = std::mem::replace(&mut open.draft, Draft::of(&text));
         state.set_aside = Some(aside);

@@ -123,7 +123,8 @@ fn said(state: &mut State, target: &str, message: Message) -> Vec<Effect> {
 }
 
 fn deliver(state: &mut State, id: &MessageId, delivery: Delivery) {
-    state.conversations.iter_mut().for_each(|one| one.deliver(id, delivery));
+    let which = state.own(*id);
+    state.conversations.iter_mut().for_each(|one| one.deliver(&which, delivery));
 }
 
 fn presence(state: &mut State, target: &str, online: &[Name], offline: &[Name]) {
@@ -205,9 +206,10 @@ fn failed(
     if asked.as_ref().is_some_and(|asked| !asked.loud) {
         return;
     }
+    let own = id.map(|id| state.own(id));
     for at in 0..state.conversations.len() {
         let conversation = &mut state.conversations[at];
-        let lost = id.and_then(|id| conversation.take_pending(&id));
+        let lost = own.and_then(|own| conversation.take_pending(&own));
         if let Some(lost) = lost {
             let target = conversation.target.clone();
             give_back(state, &target, lost.text());

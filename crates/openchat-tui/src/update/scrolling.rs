@@ -126,7 +126,7 @@ pub(super) fn jump(state: &mut State, hit: Hit) -> Vec<Effect> {
         effects = going::to(state, &hit.target);
     }
     let Some(open) = state.open_mut() else { return effects };
-    if let Some((at, _)) = open.by_id(&hit.id) {
+    if let Some((at, _)) = open.named(&hit.message) {
         open.chosen = Some(at);
         let anchor = sheet(state).map_or(Anchor::Live, |sheet| sheet.around(at));
         set(state, anchor);

@@ -1,6 +1,6 @@
 //! Lines that begin with `/`.
 
-use crate::kit::{Kit, NOW, id, message, notice, target};
+use crate::kit::{Kit, NOW, id, message, named, notice, target};
 use openchat_client::{
     engine::{Grounds, Standing},
     wish::{COMMANDS, What, Where},
@@ -117,15 +117,16 @@ fn an_answer_is_to_the_chosen_message_or_the_last_one_of_others() {
         Some(Effect::Send { content: Content::Reply { to, .. }, .. }) => *to,
         other => panic!("{other:?}"),
     };
-    assert_eq!(to(kit.enter("/reply good")), id(3));
+    assert_eq!(to(kit.enter("/reply good")), named("carol", 3));
     kit.press("ctrl+up ctrl+up ctrl+up");
-    assert_eq!(to(kit.enter("/reply good")), id(1));
+    assert_eq!(to(kit.enter("/reply good")), named("bob", 1));
     kit.press("ctrl+up");
-    let react =
-        Effect::React { target: target("#ops"), to: id(3), word: "+1".to_owned(), on: true };
+    let (at, to, word) = (target("#ops"), named("carol", 3), "+1".to_owned());
+    let react = Effect::React { target: at, to, word, on: true };
     assert_eq!(kit.enter("/react +1"), [react]);
     kit.press("esc");
-    assert_eq!(kit.enter("/delete"), [Effect::Delete { target: target("#ops"), id: id(2) }]);
+    let of = named("alice", 2);
+    assert_eq!(kit.enter("/delete"), [Effect::Delete { target: target("#ops"), of }]);
 }
 
 #[test]
@@ -270,7 +271,7 @@ fn a_search_goes_to_what_it_found_also_if_it_has_to_be_read() {
     let hit = Hit {
         target: target("#design"),
         seq: openchat_client::wire::Seq(7),
-        id: id(7),
+        message: named("bob", 7),
         time: NOW,
         sender: "bob".to_owned(),
         text: "the plan".to_owned(),
@@ -293,8 +294,8 @@ fn a_search_goes_to_what_it_found_also_if_it_has_to_be_read() {
     kit.input(Input::Past { target: target("#design"), messages: older, complete: false });
     assert!(kit.screen().contains("number 7"), "{}", kit.screen());
     assert_eq!(
-        kit.open().chosen.and_then(|at| kit.open().message(at)).map(|one| one.id),
-        Some(id(7))
+        kit.open().chosen.and_then(|at| kit.open().message(at)).map(openchat_tui::Message::named),
+        Some(named("bob", 7))
     );
 }
 

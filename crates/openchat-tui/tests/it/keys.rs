@@ -1,6 +1,6 @@
 //! What each key does.
 
-use crate::kit::{Kit, id, message, target};
+use crate::kit::{Kit, message, named, target};
 use openchat_tui::{Action, Anchor, Content, Effect, Input, KEYS, Overlay};
 
 /// Wide enough for members, high enough for ten messages.
@@ -51,7 +51,7 @@ fn writing(action: Action) -> Option<fn() -> bool> {
             kit.say("#ops", message(2, "bob", "what?"));
             kit.press("up");
             kit.draft() == "helo"
-                && kit.state.editing == Some(id(1))
+                && kit.state.editing == Some(named("alice", 1))
                 && typed("a\nb", "up x") == "ax\nb"
         },
         _ => return None,
@@ -295,7 +295,8 @@ fn an_edit_can_be_left() {
     kit.type_in("lo");
     kit.effects.clear();
     kit.press("enter");
-    let edit = Effect::Edit { target: target("#ops"), id: id(1), text: "hello".to_owned() };
+    let of = named("alice", 1);
+    let edit = Effect::Edit { target: target("#ops"), of, text: "hello".to_owned() };
     assert_eq!(kit.effects, [edit]);
 }
 

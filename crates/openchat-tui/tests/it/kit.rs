@@ -2,7 +2,8 @@
 
 use openchat_client::{
     engine::{
-        ConversationKind, Delivery, MemberView, Role, Rules, Standing, Summary, Target, Trust,
+        ConversationKind, Delivery, MemberView, MessageRef, Role, Rules, Standing, Summary, Target,
+        Trust,
     },
     session::StoredConversation,
     wire::{Epoch, Fingerprint, GroupId, MessageId, Seq, UnixMillis},
@@ -79,6 +80,7 @@ pub(crate) fn setup(size: (u16, u16)) -> Setup {
     };
     Setup {
         me: "alice".to_owned(),
+        key: key("alice"),
         org: "Acme".to_owned(),
         log: Some(1042),
         not_after: UnixMillis(NOW.0 + 71 * 24 * 60 * MINUTE + MINUTE),
@@ -112,11 +114,16 @@ pub(crate) fn key(name: &str) -> Fingerprint {
     Fingerprint(key)
 }
 
+/// What names somebody's message.
+pub(crate) fn named(author: &str, number: u64) -> MessageRef {
+    MessageRef { author: key(author), id: id(number) }
+}
+
 /// The message at this place of the log, as many minutes before now as are missing to 100.
 pub(crate) fn message(seq: u64, sender: &str, text: &str) -> Message {
     Message {
         id: id(seq),
-        author: Some(key(sender)),
+        author: key(sender),
         seq: Some(Seq(seq)),
         sender: sender.to_owned(),
         own: sender == "alice",

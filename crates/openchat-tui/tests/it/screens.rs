@@ -1,6 +1,6 @@
 //! Every screen at three sizes, as it was looked at last.
 
-use crate::kit::{Kit, MINUTE, NOW, id, message, notice, setup};
+use crate::kit::{Kit, MINUTE, NOW, id, message, named, notice, setup};
 use insta::assert_snapshot;
 use openchat_client::{
     engine::{Delivery, Standing},
@@ -201,7 +201,7 @@ fn the_search() {
         let hit = |seq: u64, text: &str| Hit {
             target: "#ops".parse().unwrap(),
             seq: Seq(seq),
-            id: id(seq),
+            message: named("bob", seq),
             time: UnixMillis(NOW.0 - seq * 24 * 60 * MINUTE),
             sender: "bob".to_owned(),
             text: text.to_owned(),

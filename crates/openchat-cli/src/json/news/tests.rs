@@ -242,6 +242,7 @@ fn asks() -> Vec<Ask> {
     let (order, who) = (7, || name("bob"));
     let act = |what| Ask::Do { order, what };
     let pick = Pick::Id(MessageId([1; 16]));
+    let of = Pick::Of(MessageRef { author: Fingerprint([3; 32]), id: MessageId([1; 16]) });
     let say = |what| Ask::Say { target: at(), id: MessageId([9; 16]), what };
     let follow = |from| Ask::Follow {
         order,
@@ -257,11 +258,16 @@ fn asks() -> Vec<Ask> {
         say(Say::React { to: Pick::Last, emoji: "+".to_owned(), on: false }),
         say(Say::Edit { of: pick, text: "x".to_owned() }),
         say(Say::Delete { of: pick }),
+        say(Say::Reply { to: of, text: "x".to_owned() }),
+        say(Say::React { to: of, emoji: "+".to_owned(), on: true }),
+        say(Say::Edit { of, text: "x".to_owned() }),
+        say(Say::Delete { of }),
         say(Say::Topic(String::new())),
         say(Say::Timer(None)),
         say(Say::Timer(Some(Duration::from_hours(1)))),
         say(Say::File("/a place/x".into())),
         Ask::Save { order, target: at(), file: pick, to: "/a place".into() },
+        Ask::Save { order, target: at(), file: of, to: "/a place".into() },
         Ask::Save { order, target: at(), file: Pick::Last, to: "/a place".into() },
         act(Order::Resume { target: at(), file: MessageId([1; 16]) }),
         act(Order::New {
