@@ -15,11 +15,16 @@ use hear::{Heard, Listener};
 use openchat_client::{
     Ask, End, Follow, FromHolder, Front, Identity, Report, SessionError, Start, Until,
 };
-use std::{io, pin::pin, sync::Arc};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
+    time::timeout,
 };
+
+/// How long a CMD that runs when a signal comes may take to end: less than this process has, so that
+/// none is left behind.
+const LAST_RUN: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn run(context: &Context, args: ListenArgs) -> Result<Exit, Fault> {
     // Looked at first: who is not enrolled gets an answer and no directory.
@@ -89,8 +94,9 @@ async fn hear(
                 heard = &mut hearing => heard,
                 () = stop.notified() => {
                     is_told = true;
-                    // What CMD does now it may do to its end; the signal's grace is the limit.
-                    hearing.await
+                    // What CMD does now it may do to its end. One that takes longer is killed with
+                    // this, and its message is told again the next time.
+                    timeout(LAST_RUN, hearing).await.unwrap_or(Ok(None))
                 }
             }
         };

@@ -106,6 +106,9 @@ impl Delivery {
             .envs(fields(message))
             .env("OPENCHAT_PROFILE", context.profile.to_string())
             .stdin(Stdio::piped())
+            // Whoever listens next runs it again for this message: two of them would get in each
+            // other's way.
+            .kill_on_drop(true)
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             // A command that does not read its stdin may still do what it has to.

@@ -1,6 +1,6 @@
 //! What the user guide says works as it stands there.
 
-use crate::people::{counted, signal};
+use crate::people::{Running, counted, signal};
 use openchat_sim::{Person, Server, program, workspace};
 use std::{
     fs,
@@ -105,7 +105,7 @@ fn the_bot_answers() {
     let unit = exec_start("bot.service").replace("%h/bot", &format!("'{}'", bot.display()));
     let mut running = Command::new("sh");
     running.args(["-c", &format!("exec {unit}")]);
-    let mut running = with_environment(&alice, &mut running).spawn().unwrap();
+    let mut running = Running::start(with_environment(&alice, &mut running));
     let mut asking = bob.open("@alice");
     asking.ready();
     // It may not be listening yet.
@@ -114,8 +114,8 @@ fn the_bot_answers() {
         asking.settle(std::time::Duration::from_secs(1));
     }
     asking.message("pong, bob");
-    signal(running.id(), "-TERM");
-    assert_eq!(running.wait().unwrap().code(), Some(130));
+    signal(running.pid(), "-TERM");
+    assert_eq!(running.ended().code(), Some(130));
     assert_eq!(asking.finish(), Some(0));
 }
 

@@ -3,21 +3,20 @@
 use crate::people::{counted, once, signal, texts};
 use openchat_sim::{Client, PATIENCE, Person, Server};
 use serde_json::Value;
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-fn two(server: &Server) -> [Person; 2] {
+pub(crate) fn two(server: &Server) -> [Person; 2] {
     let people = ["alice", "bob"].map(|name| server.enroll(name));
     assert_eq!(people[1].join().finish(), Some(0));
     assert_eq!(people[0].join().finish(), Some(0));
     people
 }
 
-fn say(person: &Person, text: &str) -> Value {
+pub(crate) fn say(person: &Person, text: &str) -> Value {
     person.run(&["send", "#general", text])[0].clone()
 }
 
 /// Has begun to listen.
-fn listening(person: &Person, args: &[&str]) -> Client {
+pub(crate) fn listening(person: &Person, args: &[&str]) -> Client {
     let mut client = person.start(&[&["listen"], args].concat());
     client.event("following");
     client
@@ -149,78 +148,6 @@ fn a_listener_survives_the_holder_and_repeats_nothing() {
     let (code, objects) = alice.try_to(&["listen", "--as", "pager"]);
     assert_eq!((code, &objects.last().unwrap()["code"]), (Some(1), &"listener-in-use".into()));
     assert_eq!(writer.finish(), Some(0));
-}
-
-/// A program that writes down what it was given, and fails as often as a file says.
-fn bot(place: &Server) -> (PathBuf, PathBuf) {
-    let [bot, heard] = ["bot", "heard"].map(|name| place.place().join(name));
-    let script = format!(
-        "#!/bin/sh\n\
-         cat > /dev/null.$$ 2>/dev/null || text=$(cat)\n\
-         if [ -s '{0}.fail' ]; then sed -i 1d '{0}.fail'; exit 3; fi\n\
-         printf '%s|%s|%s|%s|%s\\n' \"$OPENCHAT_TARGET\" \"$OPENCHAT_SENDER\" \"$OPENCHAT_TRUST\" \"$text\" \"$*\" >> '{0}'\n",
-        heard.display()
-    );
-    fs::write(&bot, script.replace("cat > /dev/null.$$ 2>/dev/null || text=$(cat)", "text=$(cat)"))
-        .unwrap();
-    fs::set_permissions(&bot, fs::Permissions::from_mode(0o755)).unwrap();
-    (bot, heard)
-}
-
-#[test]
-fn a_command_is_run_for_each_message_by_no_shell() {
-    let server = Server::start();
-    let [alice, bob] = two(&server);
-    let (bot, heard) = bot(&server);
-    let bot = bot.to_str().unwrap();
-    let trap = server.place().join("trap");
-    let nasty = format!("$(touch '{0}'); `touch '{0}'`; & | > '{0}' \"", trap.display());
-    let mut listener = listening(
-        &alice,
-        &["#general", "--count", "2", "--exec", bot, "--", "--urgent", "$HOME; exit 9"],
-    );
-    say(&bob, &nasty);
-    say(&bob, "plain");
-    assert_eq!(listener.ended(), Some(0), "{:?}", listener.seen());
-    let args = "--urgent $HOME; exit 9";
-    assert_eq!(
-        fs::read_to_string(heard).unwrap(),
-        format!("#general|bob|certified|{nasty}|{args}\n#general|bob|certified|plain|{args}\n"),
-        "in order"
-    );
-    assert!(!trap.exists());
-}
-
-#[test]
-fn a_command_that_fails_is_run_again_and_then_ends_it() {
-    let server = Server::start();
-    let [alice, bob] = two(&server);
-    let (bot, heard) = bot(&server);
-    let fail = server.place().join("heard.fail");
-    let bot = bot.to_str().unwrap();
-    let args = ["--as", "bot", "--since", "beginning", "--attempts", "2", "--exec", bot];
-    let once_more =
-        |more: &[&str]| alice.start(&[&["listen", "#general"], &args[..], more].concat());
-    say(&bob, "one");
-    fs::write(&fail, "1\n").unwrap();
-    let mut listener = once_more(&["--count", "1"]);
-    assert_eq!(listener.ended(), Some(0), "the second run succeeds");
-    say(&bob, "two");
-    say(&bob, "three");
-    fs::write(&fail, "1\n2\n").unwrap();
-    let mut listener = once_more(&[]);
-    assert_eq!(listener.ended(), Some(1));
-    let error = listener.seen().last().unwrap();
-    assert_eq!(error["code"], "command-failed", "{error}");
-    // What was not done comes first the next time; and then it may be passed over.
-    fs::write(&fail, "1\n2\n").unwrap();
-    let mut listener = once_more(&["--count", "2", "--on-failure", "skip"]);
-    assert_eq!(listener.ended(), Some(0), "{:?}", listener.seen());
-    let heard = fs::read_to_string(heard).unwrap();
-    assert_eq!(heard, "#general|bob|certified|one|\n#general|bob|certified|three|\n");
-    let (code, objects) =
-        alice.try_to(&["listen", "#general", "--since", "beginning", "--exec", "/nowhere"]);
-    assert_eq!((code, &objects.last().unwrap()["code"]), (Some(1), &"command".into()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 #![allow(clippy::print_stdout, reason = "says what was not tried, and figures")]
 
+mod exec;
 mod figures;
 mod guide;
 mod handover;

@@ -1,6 +1,6 @@
 //! No network, and no room: exit codes as they are documented, nothing twice, nothing lost.
 
-use crate::people::{counted, once};
+use crate::people::{counted, once, signal};
 use openchat_sim::Server;
 use std::process::Command;
 
@@ -33,6 +33,36 @@ fn without_a_server_what_is_sent_is_queued_and_goes_out_once() {
     assert!(!open.seen().iter().any(failed), "given up with the one who asked");
     assert_eq!(reader.finish(), Some(0));
     assert_eq!(counted([&reader]), once(["later".to_owned()]));
+}
+
+/// A listener waits for its server, ends in an orderly way without one, and tells all when it is there.
+#[test]
+fn without_a_server_a_listener_waits_and_loses_its_place_by_nothing() {
+    let mut server = Server::start();
+    let [alice, bob] = ["alice", "bob"].map(|name| server.enroll(name));
+    assert_eq!(bob.join().finish(), Some(0));
+    assert_eq!(alice.join().finish(), Some(0));
+    bob.run(&["send", "#general", "one"]);
+    let args = ["listen", "#general", "--as", "log", "--since", "beginning"];
+    let mut listener = alice.start(&args);
+    listener.message("one");
+    // Its place is stored when it begins with the next one.
+    bob.run(&["send", "#general", "two"]);
+    listener.message("two");
+    signal(listener.pid().unwrap(), "-TERM");
+    assert_eq!(listener.ended(), Some(130));
+    server.kill();
+    let mut waiting = alice.start(&args);
+    let offline = |event: &serde_json::Value| event["state"] == "offline";
+    waiting.until("offline", offline);
+    signal(waiting.pid().unwrap(), "-TERM");
+    assert_eq!((waiting.ended(), waiting.messages().count()), (Some(130), 0));
+    let mut waiting = alice.start(&args);
+    waiting.until("offline", offline);
+    server.run();
+    bob.run(&["send", "#general", "three"]);
+    waiting.message("three");
+    assert_eq!(counted([&listener, &waiting]), once(["one", "two", "three"].map(str::to_owned)));
 }
 
 /// Runs a program with its data on a small disk of its own, which has a copy of what there was and

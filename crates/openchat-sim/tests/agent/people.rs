@@ -4,12 +4,68 @@ use openchat_sim::{Client, PATIENCE, Person};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
-    path::PathBuf,
-    process::Command,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
+
+/// A process that ends with its test, also if that fails.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::of(command.spawn().unwrap())
+    }
+
+    pub(crate) fn of(process: Child) -> Self {
+        Self(process)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            match self.0.try_wait().unwrap() {
+                Some(status) => return status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        panic!("process {} did not end", self.0.id());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended is not there to be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program of these lines of shell.
+pub(crate) fn program_at(path: &Path, lines: &str) {
+    fs::write(path, format!("#!/bin/sh\n{lines}")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What a file says once it has this many lines.
+pub(crate) fn lines_of(path: &Path, count: usize) -> Vec<String> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if text.ends_with('\n') && text.lines().count() >= count {
+            return text.lines().map(str::to_owned).collect();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} never had {count} lines", path.display());
+}
 
 /// How often each text was printed as a message.
 pub(crate) fn counted<'a>(
