@@ -191,6 +191,15 @@ impl Client {
         self.process.as_ref().map(Child::id)
     }
 
+    /// Whether it has not ended by itself.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    pub fn is_running(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_some_and(|it| it.try_wait().expect("it can be waited for").is_none())
+    }
+
     /// Kills it with `SIGKILL`.
     ///
     /// # Panics

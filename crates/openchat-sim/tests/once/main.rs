@@ -21,6 +21,8 @@ mod disk;
 mod kill;
 mod load;
 mod people;
+mod profile;
 mod restore;
+mod room;
 mod sync;
 mod watched;
