@@ -17,11 +17,13 @@ pub(crate) struct Config {
     pub(crate) target: Option<String>,
     /// Whether others are told soon what was read on this device; they are, unless it is false.
     pub(crate) delivered: Option<bool>,
-    /// The tables `screen`, `keys` and `theme`, which are the full screen's.
+    /// The tables `screen`, `notify`, `keys` and `theme`, which are the full screen's.
     #[serde(skip)]
     pub(crate) full: openchat_tui::Config,
     #[serde(rename = "screen", default)]
     _screen: IgnoredAny,
+    #[serde(rename = "notify", default)]
+    _notify: IgnoredAny,
     #[serde(rename = "keys", default)]
     _keys: IgnoredAny,
     #[serde(rename = "theme", default)]
@@ -53,7 +55,7 @@ impl Config {
             Fault::usage(
                 format!("{place}: line {line}: {}", error.message()),
                 "keys are: profile = \"NAME\", color = \"auto|always|never\", target = \"#NAME\", \
-                 delivered = true|false; tables: [screen], [keys], [theme.NAME]",
+                 delivered = true|false; tables: [screen], [notify], [keys], [theme.NAME]",
             )
         })?;
         let full = openchat_tui::Config::parse(text).map_err(|error| {
@@ -82,8 +84,8 @@ mod tests {
     #[test]
     fn the_full_screen_has_its_tables() {
         let parse = |text| Config::parse(text, Path::new("c.toml"));
-        let config = parse("target = \"#ops\"\n[screen]\nbell = false").unwrap();
-        assert!(!config.full.bell);
+        let config = parse("target = \"#ops\"\n[notify]\nbell = false").unwrap();
+        assert!(!config.full.notify.bell);
         let wrong = parse("[keys]\nhelp = \"x\"").unwrap_err().message;
         assert!(wrong.starts_with("c.toml: line 2: "), "{wrong}");
     }

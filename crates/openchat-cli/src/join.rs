@@ -1,6 +1,7 @@
 //! `openchat join`: a conversation as lines or as JSON, on a terminal or in a script.
 
 mod answers;
+mod desktop;
 mod full;
 pub(crate) mod input;
 mod notice;

@@ -10,6 +10,7 @@
 mod client;
 mod command;
 mod database;
+mod desktop;
 mod figures;
 mod lines;
 mod person;
@@ -22,6 +23,7 @@ mod terminal;
 pub use client::Client;
 pub use command::{program, run};
 pub use database::{Entry, entries};
+pub use desktop::{Desktop, Shown};
 pub use figures::{Figures, Plan, percentile};
 pub use lines::Lines;
 pub use person::Person;

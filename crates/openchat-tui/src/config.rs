@@ -2,6 +2,7 @@
 
 use crate::{
     keys::{Action, Chord, KEYS, Keys},
+    note::{Notify, Show},
     theme::Theme,
 };
 use std::collections::BTreeMap;
@@ -19,8 +20,8 @@ pub struct Config {
     pub themes: BTreeMap<String, Theme>,
     /// The keys.
     pub keys: Keys,
-    /// Whether the terminal rings when somebody writes to this person.
-    pub bell: bool,
+    /// What is told when somebody writes to this person.
+    pub notify: Notify,
     /// Whether the mouse scrolls; the terminal then selects no text by itself.
     pub mouse: bool,
     /// Whether the members are shown, where there is room.
@@ -35,7 +36,7 @@ impl Default for Config {
             theme: None,
             themes: BTreeMap::new(),
             keys: Keys::default(),
-            bell: true,
+            notify: Notify::default(),
             mouse: false,
             members: true,
             muted: Vec::new(),
@@ -57,16 +58,20 @@ pub struct ConfigError {
 type Fault = (usize, String);
 
 impl Config {
-    /// Reads it: the tables `[screen]`, `[keys]` and `[theme.NAME]`. What else is in the file belongs
+    /// Reads it: the tables `[screen]`, `[notify]`, `[keys]` and `[theme.NAME]`. What else is in the file belongs
     /// to others.
     ///
     /// ```toml
     /// [screen]
     /// theme = "mine"
-    /// bell = false
     /// mouse = true
     /// members = true
     /// muted = ["#build"]
+    ///
+    /// [notify]
+    /// desktop = true
+    /// bell = false
+    /// show = "text"
     ///
     /// [keys]
     /// switcher = ["ctrl+p", "alt+s"]
@@ -88,6 +93,7 @@ impl Config {
         for (key, value) in file.get_ref() {
             let read = match key.get_ref().as_ref() {
                 "screen" => table(value).and_then(|table| config.read_screen(table)),
+                "notify" => table(value).and_then(|table| config.read_notify(table)),
                 "keys" => table(value).and_then(|table| config.read_keys(table)),
                 "theme" => table(value).and_then(|table| config.read_themes(table)),
                 _ => Ok(()),
@@ -116,13 +122,33 @@ impl Config {
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "theme" => self.theme = Some(string(value)?.to_owned()),
-                "bell" => self.bell = flag(value)?,
+                "bell" => {
+                    let message = "bell stands in the table [notify]".to_owned();
+                    return Err((key.span().start, message));
+                }
                 "mouse" => self.mouse = flag(value)?,
                 "members" => self.members = flag(value)?,
                 "muted" => self.muted = strings(value)?.map(ToOwned::to_owned).collect(),
                 other => {
-                    let known = "theme, bell, mouse, members, muted";
+                    let known = "theme, mouse, members, muted";
                     return Err(unknown(key.span().start, other, known));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_notify(&mut self, table: &DeTable<'_>) -> Result<(), Fault> {
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "desktop" => self.notify.desktop = flag(value)?,
+                "bell" => self.notify.bell = flag(value)?,
+                "show" => {
+                    let wrong = || (value.span().start, "show is \"name\" or \"text\"".to_owned());
+                    self.notify.show = Show::named(string(value)?).ok_or_else(wrong)?;
+                }
+                other => {
+                    return Err(unknown(key.span().start, other, "desktop, bell, show"));
                 }
             }
         }
@@ -243,12 +269,13 @@ mod tests {
     #[test]
     fn all_of_it_is_read() {
         let config = Config::parse(
-            "profile = \"bob\"\n[screen]\ntheme = \"mine\"\nbell = false\nmouse = true\n\
-             muted = [\"#build\"]\n[keys]\nswitcher = [\"ctrl+p\", \"alt+s\"]\nhelp = \"f2\"\n\
+            "profile = \"bob\"\n[screen]\ntheme = \"mine\"\nmouse = true\n\
+             muted = [\"#build\"]\n[notify]\nbell = false\nshow = \"text\"\n[keys]\nswitcher = [\"ctrl+p\", \"alt+s\"]\nhelp = \"f2\"\n\
              [theme.mine]\nbase = \"light\"\nalarm = \"bold white on red\"\n",
         )
         .unwrap();
-        assert!(!config.bell && config.mouse && config.members);
+        assert!(config.mouse && config.members);
+        assert_eq!(config.notify, Notify { desktop: true, bell: false, show: Show::Text });
         assert_eq!(config.muted, ["#build"]);
         assert_eq!(config.keys.of(Action::Switcher), "Ctrl+P, Alt+S");
         assert_eq!(config.keys.of(Action::Help), "F2");
@@ -260,8 +287,12 @@ mod tests {
     #[test]
     fn a_mistake_is_told_with_its_line() {
         for (text, line, part) in [
-            ("[screen]\n\nbell = 1", 3, "true or false"),
-            ("[screen]\nbel = true", 2, "known are: theme, bell"),
+            ("[screen]\n\nmouse = 1", 3, "true or false"),
+            ("[screen]\nmose = true", 2, "known are: theme, mouse"),
+            ("[screen]\nbell = true", 2, "table [notify]"),
+            ("[notify]\n\ndesktop = \"yes\"", 3, "true or false"),
+            ("[notify]\nbell = true\nshow = \"all\"", 3, "\"name\" or \"text\""),
+            ("[notify]\nsound = true", 2, "known are: desktop, bell, show"),
             ("[keys]\nswitch = \"x\"", 2, "there is no switch"),
             ("[keys]\nswitcher = \"hyper+x\"", 2, "is no key"),
             ("[keys]\nswitcher = \"x\"", 2, "needed for writing"),
@@ -289,7 +320,7 @@ mod tests {
 
         #[test]
         fn no_value_makes_it_panic(
-            key in "(screen|keys|theme)\\.[a-z-]{1,8}(\\.[a-z]{1,4})?",
+            key in "(screen|notify|keys|theme)\\.[a-z-]{1,8}(\\.[a-z]{1,4})?",
             value in "(\"[^\"\\\\\n]*\"|[0-9]{1,3}|true|\\[\\]|\\{\\})",
         ) {
             let _ = Config::parse(&format!("{key} = {value}"));

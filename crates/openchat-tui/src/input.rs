@@ -2,6 +2,7 @@
 
 use crate::{
     keys::Chord,
+    note::Note,
     row::{Message, Notice, Quote},
 };
 use openchat_client::{
@@ -27,6 +28,8 @@ pub enum Input {
     },
     /// The wheel was turned: lines, upwards if negative.
     Wheel(i32),
+    /// The terminal says that it is looked at, or not any more.
+    Focus(bool),
     /// The session has news.
     News(News),
     /// The message of an [`Effect::Send`] is on its way, under this name.
@@ -301,6 +304,8 @@ pub enum Effect {
     Copy(String),
     /// Ring.
     Bell,
+    /// Tell the desktop.
+    Notify(Note),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
     /// Draw everything again.

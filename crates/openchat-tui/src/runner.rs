@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     input::{Content, Effect, Hit, Input, News},
     keys::Chord,
+    note::Note,
     row::Message,
     state::{Setup, State},
     terminal::{self, Screen},
@@ -55,6 +56,9 @@ pub trait Desk {
     /// # Errors
     /// Why the vault can't be read.
     fn search(&mut self, query: &str, limit: u32) -> Result<Vec<Hit>, String>;
+
+    /// Tells the desktop, without waiting for it.
+    fn notify(&mut self, note: Note);
 }
 
 /// Something for the loop.
@@ -161,7 +165,9 @@ impl<D: Desk> Runner<'_, D> {
                 MouseEventKind::ScrollDown => Input::Wheel(NOTCH),
                 _ => return Ok(None),
             },
-            Event::Key(_) | Event::FocusGained | Event::FocusLost => return Ok(None),
+            Event::FocusGained => Input::Focus(true),
+            Event::FocusLost => Input::Focus(false),
+            Event::Key(_) => return Ok(None),
         };
         self.all([input])
     }
@@ -190,6 +196,10 @@ impl<D: Desk> Runner<'_, D> {
                 }
                 Effect::Past { target, group, before, from } => {
                     self.past(target, group, before, from)
+                }
+                Effect::Notify(note) => {
+                    self.desk.notify(note);
+                    Vec::new()
                 }
                 Effect::Search(query) => vec![self.search(query)],
                 Effect::Send { ticket, target, content } => {

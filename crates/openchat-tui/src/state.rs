@@ -8,6 +8,7 @@ use crate::{
     draft::Draft,
     input::Hit,
     keys::Keys,
+    note::Pace,
     row::{Notice, Quote, Tone},
     theme::Theme,
 };
@@ -164,6 +165,9 @@ pub struct State {
     pub(crate) unnamed: BTreeMap<u64, Unnamed>,
     /// A message to go to as soon as it is here.
     pub(crate) jump: Option<Hit>,
+    /// Whether the terminal is looked at; none: it has not told.
+    pub(crate) focus: Option<bool>,
+    pub(crate) pace: Pace,
 }
 
 impl State {
@@ -193,6 +197,8 @@ impl State {
             last_order: 0,
             unnamed: BTreeMap::new(),
             jump: None,
+            focus: None,
+            pace: Pace::default(),
             config,
             setup,
         };

@@ -2,7 +2,10 @@
 
 use base64ct::{Base64, Encoding};
 use crossterm::{
-    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    event::{
+        DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+        EnableFocusChange, EnableMouseCapture,
+    },
     execute,
     terminal::{self, EnterAlternateScreen, LeaveAlternateScreen},
 };
@@ -27,7 +30,7 @@ impl Screen {
         terminal::enable_raw_mode()?;
         // From here on whatever fails is undone when this is dropped.
         let screen = Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? };
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)?;
         Ok(screen)
     }
 
@@ -47,6 +50,7 @@ impl Drop for Screen {
         let _ = execute!(
             io::stdout(),
             DisableMouseCapture,
+            DisableFocusChange,
             DisableBracketedPaste,
             LeaveAlternateScreen,
             crossterm::cursor::Show

@@ -38,6 +38,10 @@ pub fn update(state: &mut State, input: Input, now: UnixMillis) -> Vec<Effect> {
             Vec::new()
         }
         Input::Wheel(lines) => scrolling::wheel(state, lines),
+        Input::Focus(is_looked_at) => {
+            state.focus = Some(is_looked_at);
+            Vec::new()
+        }
         Input::News(news) => news::take(state, news),
         Input::Sending { ticket, id } => named(state, ticket, id),
         Input::Refused { ticket, why } => refused(state, ticket, why),

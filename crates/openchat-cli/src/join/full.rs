@@ -1,6 +1,6 @@
 //! `openchat join` on a terminal: the full screen around a session.
 
-use super::{WAITING_LINES, still_queued, stop_on_signal};
+use super::{WAITING_LINES, desktop::Desktop, still_queued, stop_on_signal};
 use crate::{
     agent,
     args::JoinArgs,
@@ -12,7 +12,7 @@ use openchat_client::{
     Ask, End, Holding, Identity, Range, SessionError, Until, Vault, device, engine::Target,
     session, wire::GroupId,
 };
-use openchat_tui::{Clock, Desk, Ended, Hit, Incoming, Message, Panel, Setup};
+use openchat_tui::{Clock, Desk, Ended, Hit, Incoming, Message, Note, Panel, Setup};
 use std::{
     env,
     io::{self, IsTerminal},
@@ -92,7 +92,8 @@ fn converse(
         let stop = stop_on_signal().map_err(fault)?;
         let (screens, sender) = (panel.clone(), news.clone());
         let show = move || {
-            let mut desk = Files { asks, look };
+            let desktop = Desktop::start(&config, &sender);
+            let mut desk = Files { asks, look, desktop };
             let ended =
                 openchat_tui::run(setup, config, &mut desk, &screens, (&sender, &incoming))?;
             if let Ended::Quit { queued: queued @ 1.. } = ended {
@@ -117,10 +118,11 @@ fn close(news: &Sender<Incoming>, screen: JoinHandle<io::Result<()>>) -> io::Res
     screen.join().unwrap_or_else(|_| Err(io::Error::other("the screen failed")))
 }
 
-/// What the screen needs of session and vault. The vault is a look at it, beside the session's own.
+/// What the screen needs of session, vault and desktop. The vault is a look at it, beside the session's own.
 struct Files {
     asks: mpsc::Sender<Ask>,
     look: Vault,
+    desktop: Desktop,
 }
 
 impl Desk for Files {
@@ -138,5 +140,9 @@ impl Desk for Files {
 
     fn search(&mut self, query: &str, limit: u32) -> Result<Vec<Hit>, String> {
         openchat_tui::search(&self.look, query, limit).map_err(|error| error.to_string())
+    }
+
+    fn notify(&mut self, note: Note) {
+        self.desktop.tell(note);
     }
 }

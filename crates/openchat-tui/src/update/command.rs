@@ -248,7 +248,7 @@ fn set(state: &mut State, setting: Option<(String, String)>) -> Vec<Effect> {
     let Some((name, value)) = setting else {
         let said = format!(
             "bell {}   members {}   mouse {}   theme {}",
-            word(config.bell),
+            word(config.notify.bell),
             word(config.members),
             word(config.mouse),
             state.theme.name
@@ -265,7 +265,7 @@ fn set(state: &mut State, setting: Option<(String, String)>) -> Vec<Effect> {
         }
     };
     match name.as_str() {
-        "bell" => config.bell = on,
+        "bell" => config.notify.bell = on,
         "members" => config.members = on,
         "mouse" => config.mouse = on,
         _ => {

@@ -4,7 +4,8 @@ use super::{give_back, going, mentions};
 use crate::{
     conversation::{Anchor, Conversation},
     input::{Effect, News},
-    row::{Message, Notice},
+    note::{self, Note},
+    row::{Message, Notice, Tone},
     state::{Asked, Connection, State},
 };
 use openchat_client::{
@@ -40,7 +41,7 @@ pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
             return changed(state, &target, notice, Loud(loud));
         }
         News::Renewed(until) => state.setup.not_after = until,
-        News::Notice { target, notice } => tell(state, target.as_deref(), notice),
+        News::Notice { target, notice } => return noticed(state, target.as_deref(), notice),
         News::Done { order, target } => return done(state, order, &target),
         News::Failed { order, id, target, notice } => failed(state, order, id, target, notice),
     }
@@ -101,8 +102,10 @@ fn said(state: &mut State, target: &str, message: Message) -> Vec<Effect> {
     let Some(at) = place(state, target) else { return Vec::new() };
     let in_view = at == state.current;
     let me = state.setup.me.clone();
-    let conversation = &mut state.conversations[at];
     let (own, names_me) = (message.own, mentions(message.text(), &me));
+    let calls = !own && (names_me || state.conversations[at].is_direct());
+    let note = calls.then(|| note::of_message(state, at, &message)).flatten();
+    let conversation = &mut state.conversations[at];
     if !conversation.push(message) || own {
         return Vec::new();
     }
@@ -117,9 +120,15 @@ fn said(state: &mut State, target: &str, message: Message) -> Vec<Effect> {
         conversation.unread += 1;
         conversation.mentions += u64::from(names_me);
     }
-    let calls = names_me || conversation.is_direct();
-    let rings = state.config.bell && calls && !conversation.muted;
-    if rings { vec![Effect::Bell] } else { Vec::new() }
+    let rings = state.config.notify.bell && calls && !conversation.muted;
+    let bell = rings.then_some(Effect::Bell);
+    let note = note.and_then(|note| notify(state, Some(at), note));
+    bell.into_iter().chain(note).collect()
+}
+
+/// Tells the desktop, if it is to be told.
+fn notify(state: &mut State, at: Option<usize>, note: Note) -> Option<Effect> {
+    note::is_due(state, at, &note).then_some(Effect::Notify(note))
 }
 
 fn deliver(state: &mut State, id: &MessageId, delivery: Delivery) {
@@ -148,7 +157,12 @@ fn changed(
     Loud(loud): Loud,
 ) -> Vec<Effect> {
     let Some(at) = place(state, target) else { return Vec::new() };
+    let mut effects = Vec::new();
     if let Some(notice) = notice {
+        if loud {
+            let note = note::of_notice(Some(target), &notice);
+            effects.extend(notify(state, Some(at), note));
+        }
         if loud && at != state.current {
             let text = format!("{target}: {}", notice.text);
             tell(state, None, Notice { text, ..notice.clone() });
@@ -156,7 +170,16 @@ fn changed(
         state.conversations[at].tell(notice);
     }
     let target = state.conversations[at].target.clone();
-    vec![describe(state, target)]
+    effects.push(describe(state, target));
+    effects
+}
+
+/// An alarm is told at once, wherever the person is.
+fn noticed(state: &mut State, target: Option<&str>, notice: Notice) -> Vec<Effect> {
+    let at = target.and_then(|target| place(state, target));
+    let alarm = (notice.tone == Tone::Alarm).then(|| note::of_notice(target, &notice));
+    tell(state, target, notice);
+    alarm.and_then(|note| notify(state, at, note)).into_iter().collect()
 }
 
 /// A notice stands where it belongs; what belongs nowhere is told where the person is.
@@ -170,7 +193,7 @@ fn tell(state: &mut State, target: Option<&str>, notice: Notice) {
 fn done(state: &mut State, order: u64, target: &str) -> Vec<Effect> {
     let Some(asked) = state.orders.remove(&order) else { return Vec::new() };
     if let Some(said) = asked.said {
-        state.say(crate::row::Tone::News, format!("{target}: {said}"));
+        state.say(Tone::News, format!("{target}: {said}"));
     }
     if asked.tell {
         names(state, &asked.target, target);
@@ -191,7 +214,7 @@ fn names(state: &mut State, asked: &Target, target: &str) {
         said.push(format!("invited: {}", names.join(", ")));
     }
     let text = format!("{target}: {}", said.join(", "));
-    let notice = Notice { time: state.now, tone: crate::row::Tone::News, text, hint: None };
+    let notice = Notice { time: state.now, tone: Tone::News, text, hint: None };
     tell(state, Some(&asked.to_string()), notice);
 }
 

@@ -11,6 +11,7 @@ mod harmless;
 mod keys;
 mod kit;
 mod marks;
+mod notes;
 mod reading;
 mod screens;
 mod words;
