@@ -6,6 +6,8 @@
 
 mod caller;
 mod holder;
+#[cfg(test)]
+mod hostile;
 mod lines;
 mod socket;
 

@@ -93,7 +93,7 @@ fn split(stream: UnixStream) -> (OwnedReadHalf, OwnedWriteHalf) {
 }
 
 /// Whether the other one speaks as this one does.
-fn check(line: &str) -> Result<(), Refused> {
+pub(super) fn check(line: &str) -> Result<(), Refused> {
     let hello: Value = serde_json::from_str(line).unwrap_or_default();
     if hello["type"] == "agent" && hello["agent"] == VERSION {
         return Ok(());

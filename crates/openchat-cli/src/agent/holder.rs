@@ -98,7 +98,7 @@ async fn accept(listener: UnixListener, events: mpsc::Sender<GuestEvent>, inside
     }
 }
 
-async fn serve(
+pub(super) async fn serve(
     stream: UnixStream,
     id: GuestId,
     events: mpsc::Sender<GuestEvent>,

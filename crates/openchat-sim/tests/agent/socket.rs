@@ -4,14 +4,16 @@ use crate::people::{connect, read, socket, visit};
 use openchat_sim::{Person, Server};
 use std::{
     fs::{self, File, Permissions},
-    io::{BufReader, Read, Write},
+    io::{BufReader, ErrorKind, Read, Write},
     os::unix::{
-        fs::PermissionsExt,
+        fs::{PermissionsExt, symlink},
         net::{UnixListener, UnixStream},
         process::CommandExt,
     },
     path::Path,
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -95,6 +97,58 @@ fn what_a_killed_process_left_is_no_obstacle() {
     File::create(socket(&alice)).unwrap();
     alice.run(&["send", "#general", "over a file"]);
     assert!(!socket(&alice).exists());
+}
+
+/// A link in the socket's place leads nobody to whoever put it there.
+#[test]
+fn a_link_in_the_sockets_place_is_not_followed() {
+    let server = Server::start();
+    let alice = alice(&server);
+    let elsewhere = server.place().join("elsewhere.sock");
+    let listener = UnixListener::bind(&elsewhere).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    symlink(&elsewhere, socket(&alice)).unwrap();
+    alice.run(&["send", "#general", "not by that way"]);
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody called");
+    assert!(!socket(&alice).exists() && elsewhere.exists());
+}
+
+/// Questions of one process, more than its queue of answers holds.
+const FLOOD: usize = 5_000;
+
+/// Some ask without end and read nothing, some say nothing, some say nonsense.
+#[test]
+fn whoever_asks_without_end_holds_nobody_up() {
+    let server = Server::start();
+    let alice = alice(&server);
+    let mut open = alice.join();
+    open.ready();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for line in [r##"{"type":"names","target":"#general","ref":1}"##, "{}", "[[[["] {
+            let (alice, over) = (&alice, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let guest = visit(alice);
+                    let lines = [line, "\n"].concat().repeat(FLOOD);
+                    // It is shown out when nobody reads what it is told.
+                    guest.get_ref().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+                    let _ = guest.get_ref().write_all(lines.as_bytes());
+                }
+            });
+        }
+        let silent: Vec<_> = (0..20).filter_map(|_| connect(&alice)).collect();
+        for number in 0..8 {
+            let text = number.to_string();
+            alice.run(&["send", "#general", &text]);
+            open.message(&text);
+            open.send(&text, "own");
+            open.ack(&text);
+        }
+        drop(silent);
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(open.finish(), Some(0));
 }
 
 #[test]
@@ -200,7 +254,7 @@ fn another_version_is_told_apart() {
     let alice = alice(&server);
     let _lock = lock(&alice);
     let listener = UnixListener::bind(socket(&alice)).unwrap();
-    let answering = std::thread::spawn(move || {
+    let answering = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         writeln!(stream, r#"{{"v":1,"type":"agent","agent":2,"version":"9.9.9","pid":4711}}"#)
             .unwrap();
