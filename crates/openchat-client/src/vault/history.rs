@@ -211,14 +211,16 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredMessage, VaultError> {
         fingerprint: Fingerprint(row.get(5)?),
         trust: trust::of_word(&word).ok_or(VaultError::Damaged("a trust word"))?,
         time: UnixMillis(u64::from_be_bytes(row.get(7)?)),
-        body: body(row.get(10)?, row.get(8)?, row.get(11)?)?,
+        body: body(row.get(10)?, row.get(8)?, row.get(11)?),
         own: row.get(9)?,
     })
 }
 
-pub(super) fn body(kind: u16, text: String, bytes: Option<Vec<u8>>) -> Result<Body, VaultError> {
-    let damaged = |_| VaultError::Damaged("a message's body");
-    bytes.map_or(Ok(Body::Text(text)), |bytes| Body::from_bytes(kind, &bytes).map_err(damaged))
+/// What it says. A member may have sent anything under the number of a kind that this program knows and
+/// an earlier one did not (M10): that hides no other message.
+pub(super) fn body(kind: u16, text: String, bytes: Option<Vec<u8>>) -> Body {
+    let Some(bytes) = bytes else { return Body::Text(text) };
+    Body::from_bytes(kind, &bytes).unwrap_or(Body::Unknown { kind, bytes })
 }
 
 /// See [`super::schema`] for why not an integer.

@@ -272,6 +272,33 @@ fn what_is_not_known_is_kept_and_read_as_it_came() {
     assert_eq!(talk.standing(), [unknown]);
 }
 
+/// What somebody sent under a number that meant nothing then, as the version reads it that knows the kind.
+#[test]
+fn m10_what_is_none_of_its_kind_hides_no_other_message() {
+    let mut talk = Talk::new();
+    let first = talk.text(BOB, "before");
+    let junk = talk.says(BOB, Body::Unknown { kind: 4_000, bytes: vec![255; 9] });
+    talk.says(BOB, Body::Topic("tea".to_owned()));
+    talk.text(BOB, "behind");
+    let learned = "UPDATE messages SET kind = 9 WHERE kind = 4000";
+    assert_eq!(talk.vault.database.execute(learned, []).unwrap(), 1);
+    talk.vault.database.execute("UPDATE holding SET body = x'ff'", []).unwrap();
+    let junk_body = Body::Unknown { kind: 9, bytes: vec![255; 9] };
+    let topic = Body::Topic("tea".to_owned());
+    let all = [text("before"), junk_body, topic, text("behind")];
+    assert_eq!(talk.standing(), all);
+    let bodies = |messages: Vec<StoredMessage>| -> Vec<Body> {
+        messages.into_iter().map(|message| message.body).collect()
+    };
+    assert_eq!(bodies(talk.vault.unshown(&GROUP, 9).unwrap()), all);
+    assert_eq!(bodies(talk.vault.after(&GROUP, Seq(0), 9).unwrap()), all);
+    assert_eq!(talk.vault.holding(&GROUP).unwrap(), Holding { topic: None, timer: None });
+    // It is its author's to take back, like any other.
+    talk.says(BOB, Body::Delete { of: junk });
+    assert_eq!(talk.standing()[1], Body::Delete { of: junk });
+    assert_ne!(talk.standing()[0], Body::Delete { of: first });
+}
+
 #[test]
 fn what_waits_to_be_shown_has_changes_too_and_they_are_not_counted() {
     let mut talk = Talk::new();
