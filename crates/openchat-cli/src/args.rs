@@ -4,7 +4,7 @@ mod file;
 mod group;
 mod vault;
 
-pub(crate) use file::FileCommand;
+pub(crate) use file::{FileCommand, Whose};
 pub(crate) use group::{GroupArgs, GroupCommand};
 pub(crate) use vault::{
     ExportArgs, Format, HistoryArgs, ImportArgs, Kept, NewVaultArgs, RangeArgs, RetentionArgs,

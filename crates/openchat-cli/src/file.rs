@@ -1,7 +1,7 @@
 //! `openchat file`: what came, and where to write it.
 
 use crate::{
-    args::FileCommand,
+    args::{FileCommand, Whose},
     context::Context,
     fault::{Exit, Fault},
     history::Names,
@@ -16,14 +16,14 @@ use openchat_client::{
     engine::Target,
     save::{SaveError, save},
 };
-use openchat_wire::MessageId;
+use openchat_wire::{MessageId, Name};
 use serde::Serialize;
 use std::path::Path;
 
 pub(crate) fn run(context: &Context, command: FileCommand) -> Result<Exit, Fault> {
     match command {
         FileCommand::List { target } => list(context, target.as_ref()),
-        FileCommand::Save { id, path } => write(context, id, &path),
+        FileCommand::Save { id, path, whose } => write(context, id, &path, &whose),
         FileCommand::Resume { id, target } => resume(context, id, target),
     }
 }
@@ -96,18 +96,37 @@ impl<'a> Row<'a> {
     }
 }
 
-fn write(context: &Context, id: MessageId, path: &Path) -> Result<Exit, Fault> {
-    let (vault, _) = context.look()?;
-    let files = vault.file(id).map_err(|error| context.hints.vault(&error))?;
-    let Some(file) = files.first() else {
-        let message = "there is no such file on this device";
-        let hint = context.hints.command("file list");
-        return Err(Fault::new(Exit::NotFound, "no-such-file", message, hint));
-    };
+fn write(context: &Context, id: MessageId, path: &Path, whose: &Whose) -> Result<Exit, Fault> {
+    let (vault, identity) = context.look()?;
+    let names = Names::of(context, &vault, &identity)?;
+    let group = whose.target.as_ref().map(|target| names.group(context, target)).transpose()?;
+    let mut files = vault.files_called(id).map_err(|error| context.hints.vault(&error))?;
+    files.retain(|file| {
+        let is_from = |who: &Name| file.sender.as_deref() == Some(who.as_str());
+        whose.from.as_ref().is_none_or(is_from) && (group.is_none() || file.offered_in == group)
+    });
+    let [file] = &files[..] else { return Err(not_one(context, id, &files, &names)) };
     let path = save(&vault, file, path).map_err(|error| not_saved(context, id, &error))?;
     let shown = path.to_string_lossy();
     context.out.result(&escaped(&shown), &json::Object::of("saved", Saved { path: &shown }))?;
     Ok(Exit::Ok)
+}
+
+/// Nothing says which of several is meant: the order in which they came is the senders' to choose.
+fn not_one(context: &Context, id: MessageId, files: &[KeptFile], names: &Names) -> Fault {
+    let place =
+        |file: &KeptFile| file.offered_in.map(|group| names.name(&group)).unwrap_or_default();
+    let sender = |file: &KeptFile| file.sender.clone().unwrap_or_default();
+    let Some(first) = files.first() else {
+        let message = "there is no such file on this device";
+        let hint = context.hints.command("file list");
+        return Fault::new(Exit::NotFound, "no-such-file", message, hint);
+    };
+    let whose: Vec<String> =
+        files.iter().map(|file| format!("{} in {}", sender(file), place(file))).collect();
+    let message = format!("several files have this id: of {}", escaped(&whose.join(", of ")));
+    let say = format!("file save {id} --from {} --in '{}'", sender(first), place(first));
+    Fault::new(Exit::NotFound, "ambiguous", message, context.hints.command(&say))
 }
 
 #[derive(Serialize)]

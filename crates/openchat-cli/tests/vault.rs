@@ -1,6 +1,8 @@
 //! The real binary: the vault's key, history, search, export, backups, retention.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+#[path = "vault/files.rs"]
+mod files;
 mod support;
 
 use openchat_client::{

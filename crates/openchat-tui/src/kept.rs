@@ -77,13 +77,8 @@ fn message(vault: &Vault, stored: &StoredMessage) -> Result<Message, VaultError>
 
 /// How much of a file of somebody's is here.
 fn arrived(vault: &Vault, stored: &StoredMessage, message: &mut Message) -> Result<(), VaultError> {
-    let kept = vault.file(stored.id)?;
-    let is_it = |file: &&openchat_client::KeptFile| {
-        file.message == stored.named() && file.group == Some(stored.group)
-    };
-    if let (Some(file), Body::File { size, here, wrong, .. }) =
-        (kept.iter().find(is_it), &mut message.body)
-    {
+    let kept = vault.file(Some(&stored.group), &stored.named())?;
+    if let (Some(file), Body::File { size, here, wrong, .. }) = (kept, &mut message.body) {
         (*here, *wrong) = match file.state {
             FileState::Coming { done } => (done, false),
             FileState::Whole => (*size, false),

@@ -35,7 +35,7 @@ fn kept(name: &str, bytes: &[u8]) -> (TempDir, Vault, KeptFile) {
     let changes: Vec<_> = [Change::Message(message)].into_iter().chain(parts).collect();
     vault.apply(&changes, Survive::Kill).unwrap();
     vault.compared(&GROUP, &file, true).unwrap();
-    let kept = vault.file(file.id).unwrap().remove(0);
+    let kept = vault.file(Some(&GROUP), &file).unwrap().unwrap();
     (place, vault, kept)
 }
 
@@ -100,7 +100,7 @@ fn what_is_not_all_here_or_another_one_is_not_saved() {
     assert!(matches!(save(&vault, &other, &to), Err(SaveError::Vault(_))));
     vault.compared(&GROUP, &file.message, false).unwrap();
     assert!(matches!(save(&vault, &file, &to), Err(SaveError::Vault(_))), "its parts are gone");
-    let wrong = vault.file(file.message.id).unwrap().remove(0);
+    let wrong = vault.file(Some(&GROUP), &file.message).unwrap().unwrap();
     assert!(matches!(save(&vault, &wrong, &to), Err(SaveError::Wrong(_))));
     assert_eq!(names(place.path()), ["vault"]);
 }

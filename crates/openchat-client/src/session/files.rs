@@ -91,11 +91,7 @@ impl Session {
         if self.staging.iter().any(|staging| staging.file == file) {
             return Ok(true);
         }
-        let kept = self.vault.file(id)?;
-        let Some(kept) = kept.into_iter().find(|it| it.group.is_none() && it.message == file)
-        else {
-            return Ok(false);
-        };
+        let Some(kept) = self.vault.file(None, &file)? else { return Ok(false) };
         let is_on_its_way = self.engine.files().any(|it| it == id);
         if let (false, Some(group)) = (is_on_its_way, self.group_of(target)) {
             let (target, name, size) = (target.to_string(), kept.offer.name, kept.offer.size);
@@ -151,22 +147,14 @@ impl Session {
     /// Saves a file, or says why not.
     pub(super) fn save(&mut self, saving: Saving) -> Result<(), SessionError> {
         let Saving { order, target, file, to } = saving;
-        let group = self.group_of(&target);
-        let files = match file {
-            Pick::Of(which) => self.vault.file(which.id)?,
-            Pick::Id(id) => self.vault.file(id)?,
-            Pick::Last => self.vault.files(group.as_ref())?,
-        };
-        let others = |it: &KeptFile| it.group.is_some() && it.group == group;
-        let is_it = |it: &KeptFile| match file {
-            Pick::Of(which) => it.message == which && (it.group.is_none() || it.group == group),
-            Pick::Id(_) => true,
-            Pick::Last => others(it),
-        };
+        let found = self.picked_file(&target, file)?;
         let target = target.to_string();
-        let Some(file) = files.into_iter().rfind(is_it) else {
-            self.not_saved(order, target, ("no-such-file", NO_FILE.to_owned(), list()));
-            return Ok(());
+        let file = match found {
+            Ok(file) => file,
+            Err(why) => {
+                self.not_saved(order, target, why);
+                return Ok(());
+            }
         };
         match save(&self.vault, &file, &to) {
             Ok(path) => {
@@ -184,6 +172,31 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// The file that is meant, of this conversation and no other.
+    fn picked_file(
+        &self,
+        target: &Target,
+        pick: Pick,
+    ) -> Result<Result<KeptFile, Why>, SessionError> {
+        let none = || ("no-such-file", NO_FILE.to_owned(), list());
+        let Some(group) = self.group_of(target) else { return Ok(Err(none())) };
+        let mut found: Vec<KeptFile> = match pick {
+            Pick::Of(which) => {
+                let is_own = which.author == self.fingerprint;
+                let of = Some(&group).filter(|_| !is_own);
+                self.vault.file(of, &which)?.into_iter().collect()
+            }
+            Pick::Id(id) => self.vault.files_called(id)?,
+            Pick::Last => self.vault.last_file(&group)?.into_iter().collect(),
+        };
+        found.retain(|file| file.offered_in == Some(group));
+        Ok(match found.len() {
+            // Authors choose their ids: which one came first says nothing.
+            2.. => Err(("ambiguous", several(&found), SAY_WHOSE.to_owned())),
+            _ => found.pop().ok_or_else(none),
+        })
     }
 
     fn not_saved(&mut self, order: u64, target: String, why: Why) {
@@ -213,9 +226,7 @@ impl Session {
     }
 
     fn compare_file(&mut self, group: &GroupId, file: &MessageRef) -> Result<bool, SessionError> {
-        let kept = self.vault.file(file.id)?;
-        let kept = kept.into_iter().find(|it| it.message == *file && it.group == Some(*group));
-        let Some(kept) = kept else { return Ok(false) };
+        let Some(kept) = self.vault.file(Some(group), file)? else { return Ok(false) };
         let is_right = hash(&self.vault, &kept)? == kept.offer.hash;
         self.vault.compared(group, file, is_right)?;
         Ok(is_right)
@@ -260,6 +271,13 @@ pub(crate) fn hash(vault: &Vault, file: &KeptFile) -> Result<Digest, VaultError>
 }
 
 const NO_FILE: &str = "there is no such file on this device";
+
+const SAY_WHOSE: &str = "Say whose: \"author\", the fingerprint of its message";
+
+fn several(files: &[KeptFile]) -> String {
+    let senders: Vec<&str> = files.iter().filter_map(|it| it.sender.as_deref()).collect();
+    format!("several have sent a file under this id: {}", senders.join(", "))
+}
 
 fn list() -> String {
     "What there is: openchat file list".to_owned()

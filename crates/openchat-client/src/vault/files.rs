@@ -26,6 +26,8 @@ pub struct KeptFile {
     pub message: MessageRef,
     /// The conversation; nothing of one's own.
     pub group: Option<GroupId>,
+    /// Where the message stands that has offered it; nothing before that was said.
+    pub offered_in: Option<GroupId>,
     /// Who has offered it; nothing before that was said.
     pub sender: Option<String>,
     /// When, by its author's clock, and where.
@@ -101,10 +103,7 @@ impl Vault {
     /// # Errors
     /// The database's.
     pub fn unoffered_files(&self) -> Result<Vec<MessageRef>, VaultError> {
-        let mut all = self.database.prepare_cached(
-            "SELECT author, id FROM files f WHERE grp = ?1 AND NOT EXISTS
-             (SELECT 1 FROM messages m WHERE m.id = f.id AND m.fingerprint = f.author)",
-        )?;
+        let mut all = self.database.prepare_cached(UNOFFERED)?;
         let rows = all.query_map([NO_GROUP], |row| {
             Ok(MessageRef { author: Fingerprint(row.get(0)?), id: MessageId(row.get(1)?) })
         })?;
@@ -154,11 +153,9 @@ impl Vault {
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
     pub fn uncompared(&self) -> Result<Vec<KeptFile>, VaultError> {
-        let all = self.files(None)?;
-        let is_it = |file: &KeptFile| {
-            file.group.is_some() && file.state == FileState::Coming { done: file.offer.size }
-        };
-        Ok(all.into_iter().filter(is_it).collect())
+        let mut coming = self.select(&of_others(STILL_COMING), params![])?;
+        coming.retain(|file| file.state == FileState::Coming { done: file.offer.size });
+        Ok(coming)
     }
 
     /// All files of a conversation, or of all, in the order in which they were offered.
@@ -166,31 +163,99 @@ impl Vault {
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
     pub fn files(&self, group: Option<&GroupId>) -> Result<Vec<KeptFile>, VaultError> {
-        let mut all = self.database.prepare_cached(&format!(
-            "{FILES} WHERE ?1 IS NULL OR m.grp = ?1 ORDER BY m.row IS NULL, m.row"
-        ))?;
-        let rows = all.query_map([group.map(|group| group.0)], |row| Ok(read(row)))?;
-        rows.map(|row| row?).collect()
+        match group {
+            Some(group) => self.select(&listed(THERE, OWN_THERE), params![group.0]),
+            None => self.select(&listed("TRUE", "TRUE"), params![]),
+        }
     }
 
-    /// The file that a message has offered.
+    /// The file of somebody else that was offered last in a conversation.
     ///
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
-    pub fn file(&self, id: MessageId) -> Result<Vec<KeptFile>, VaultError> {
-        let mut found = self.database.prepare_cached(&format!("{FILES} WHERE f.id = ?1"))?;
-        let rows = found.query_map([id.0], |row| Ok(read(row)))?;
+    pub fn last_file(&self, group: &GroupId) -> Result<Option<KeptFile>, VaultError> {
+        let last = format!("{} ORDER BY m.row DESC LIMIT 1", of_others(THERE));
+        Ok(self.select(&last, params![group.0])?.pop())
+    }
+
+    /// The file that a message of this author has offered there; one's own has no group.
+    ///
+    /// # Errors
+    /// The database's, or [`VaultError::Damaged`].
+    pub fn file(
+        &self,
+        group: Option<&GroupId>,
+        file: &MessageRef,
+    ) -> Result<Option<KeptFile>, VaultError> {
+        let (author, id) = (file.author.0, file.id.0);
+        let found = match group {
+            Some(group) => self.select(&of_others(NAMED), params![group.0, author, id]),
+            None => self.select(&of_one_s_own(OWN_NAMED), params![author, id]),
+        };
+        Ok(found?.pop())
+    }
+
+    /// The files that messages of this id have offered. Authors choose their ids, so that there may be
+    /// several: of different authors, and in different conversations.
+    ///
+    /// # Errors
+    /// The database's, or [`VaultError::Damaged`].
+    pub fn files_called(&self, id: MessageId) -> Result<Vec<KeptFile>, VaultError> {
+        self.select(&listed(CALLED, CALLED), params![id.0])
+    }
+
+    fn select(
+        &self,
+        which: &str,
+        wanted: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<KeptFile>, VaultError> {
+        let mut found = self.database.prepare_cached(which)?;
+        let rows = found.query_map(wanted, |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
 }
 
-/// Files with the messages that have offered them.
-const FILES: &str = "SELECT f.grp, f.author, f.id, f.name, f.size, f.hash, f.state,
-        (SELECT sum(length(p.bytes)) FROM file_parts p
-         WHERE p.grp = f.grp AND p.author = f.author AND p.id = f.id),
-        m.sender, m.time, m.seq
-    FROM files f LEFT JOIN messages m ON m.id = f.id AND m.fingerprint = f.author
-        AND (m.grp = f.grp OR f.grp = zeroblob(32))";
+const UNOFFERED: &str = "SELECT author, id FROM files f WHERE grp = ?1 AND NOT EXISTS
+    (SELECT 1 FROM messages m
+     WHERE m.id = f.id AND m.fingerprint = f.author AND m.own = 1 AND m.kind = 11)";
+
+const COLUMNS: &str = "f.grp, f.author, f.id, f.name, f.size, f.hash, f.state,
+    CASE f.state WHEN 0 THEN (SELECT sum(length(p.bytes)) FROM file_parts p
+        WHERE p.grp = f.grp AND p.author = f.author AND p.id = f.id) END,
+    m.sender, m.time, m.seq, m.grp, m.row AS place";
+
+/// Which files, by columns that have an index: what others offer must not make looking for one slower.
+const THERE: &str = "f.grp = ?1";
+const OWN_THERE: &str = "m.grp = ?1";
+const NAMED: &str = "f.grp = ?1 AND f.author = ?2 AND f.id = ?3";
+const OWN_NAMED: &str = "f.author = ?1 AND f.id = ?2";
+const CALLED: &str = "f.id = ?1";
+const STILL_COMING: &str = "f.state = 0";
+
+/// Files of others with the messages that have offered them.
+fn of_others(which: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM files f LEFT JOIN messages m
+            ON m.grp = f.grp AND m.id = f.id AND m.fingerprint = f.author
+         WHERE f.grp != zeroblob(32) AND {which}"
+    )
+}
+
+/// Files of one's own with the messages that have offered them, wherever they were said. To look for
+/// both in one query would make SQLite walk all messages.
+fn of_one_s_own(which: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM files f LEFT JOIN messages m
+            ON m.id = f.id AND m.fingerprint = f.author AND m.own = 1 AND m.kind = 11
+         WHERE f.grp = zeroblob(32) AND {which}"
+    )
+}
+
+/// Both, in the order in which they were offered.
+fn listed(others: &str, own: &str) -> String {
+    let (others, own) = (of_others(others), of_one_s_own(own));
+    format!("SELECT * FROM ({others} UNION ALL {own}) ORDER BY place IS NULL, place")
+}
 
 fn read(row: &Row<'_>) -> Result<KeptFile, VaultError> {
     let group: [u8; 32] = row.get(0)?;
@@ -209,6 +274,7 @@ fn read(row: &Row<'_>) -> Result<KeptFile, VaultError> {
         .map(|(time, seq)| (UnixMillis(u64::from_be_bytes(time)), Seq(u64::from_be_bytes(seq))));
     Ok(KeptFile {
         group: (group != NO_GROUP).then_some(GroupId(group)),
+        offered_in: row.get::<_, Option<[u8; 32]>>(11)?.map(GroupId),
         message: MessageRef { author: Fingerprint(row.get(1)?), id: MessageId(row.get(2)?) },
         sender: row.get(8)?,
         offered,
@@ -320,3 +386,6 @@ fn remove_parts(
 fn bytes(group: Option<&GroupId>) -> [u8; 32] {
     group.map_or(NO_GROUP, |group| group.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,14 @@ CREATE TRIGGER message_changes AFTER UPDATE OF text, words ON messages BEGIN
 END;
 ";
 
+/// Indexes that vaults of this format got later. They are made where they are missing: who only looks does
+/// without them.
+const LATER: &str = "
+CREATE INDEX IF NOT EXISTS files_by_id ON files (id);
+CREATE INDEX IF NOT EXISTS files_coming ON files (state) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS messages_with_own_files ON messages (id) WHERE own = 1 AND kind = 11;
+";
+
 /// What is deleted leaves the index, too.
 const MESSAGE_GOES: &str = "
 CREATE TRIGGER message_goes AFTER DELETE ON messages BEGIN
@@ -183,6 +191,7 @@ pub(super) fn migrate(database: &mut Connection) -> Result<(), VaultError> {
         create(&transaction)?;
         transaction.commit()?;
     }
+    database.execute_batch(LATER)?;
     marks::create(database)
 }
 
