@@ -120,7 +120,7 @@ fn list(context: &Context) -> Result<Exit, Fault> {
 }
 
 /// `TARGET KIND STAGE MEMBERS WAITING`, separated by tabs.
-fn listed(StoredConversation { summary, waiting }: &StoredConversation) -> String {
+fn listed(StoredConversation { summary, waiting, .. }: &StoredConversation) -> String {
     let (kind, stage) = (standing::kind(summary.kind), standing::stage(summary));
     format!("{}\t{kind}\t{stage}\t{}\t{waiting}\n", summary.target, summary.members.len())
 }
@@ -132,7 +132,7 @@ fn show(
 ) -> Result<Exit, Fault> {
     let conversations = stored(context)?;
     let found = conversations.iter().find(|stored| stored.is_named(target));
-    let Some(StoredConversation { summary, waiting }) = found else {
+    let Some(StoredConversation { summary, waiting, .. }) = found else {
         return Err(Fault::new(
             Exit::NotFound,
             "no-such-conversation",

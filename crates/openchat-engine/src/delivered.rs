@@ -55,6 +55,15 @@ struct Own {
     count: u32,
 }
 
+impl Own {
+    const fn delivery(&self) -> Delivery {
+        match self.count {
+            0 => Delivery::Sent,
+            count => Delivery::Delivered { count, of: self.of },
+        }
+    }
+}
+
 impl Marks {
     /// Restores what [`read_by`](Conversation::read_by) has stored.
     pub(crate) fn load(&mut self, member: Fingerprint, seq: Seq) {
@@ -96,11 +105,15 @@ impl Marks {
 }
 
 impl Conversation {
+    /// What became of the newest own texts that are in the log.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (MessageId, Delivery)> {
+        self.marks.own.iter().map(|own| (own.id, own.delivery()))
+    }
+
     /// What became of an own text, if it is remembered.
     pub(crate) fn delivery(&self, id: MessageId) -> Option<Delivery> {
         match self.marks.own.iter().find(|own| own.id == id) {
-            Some(Own { count: 0, .. }) => Some(Delivery::Sent),
-            Some(Own { count, of, .. }) => Some(Delivery::Delivered { count: *count, of: *of }),
+            Some(own) => Some(own.delivery()),
             None if self.outbox.is_acked(id) => Some(Delivery::Sent),
             None => self.outbox.find(id).map(|_| Delivery::Queued),
         }

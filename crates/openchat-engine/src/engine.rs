@@ -16,7 +16,7 @@ use crate::{
     backlog::Shown,
     command::{Command, Input},
     conversation::{About, Card, Conversation, Stage, Wish},
-    event::{Delivery, Kind, Standing, Summary},
+    event::{Delivery, Kind, Standing, Summary, Unsent},
     labels,
     loader::{LoadError, Loader, Snapshot},
     outbox::Outgoing,
@@ -140,6 +140,16 @@ impl Engine {
     #[must_use]
     pub fn delivery(&self, target: &Target, id: MessageId) -> Option<Delivery> {
         self.meant(target)?.delivery(id)
+    }
+
+    /// What became of the newest own messages there that are in the log.
+    pub fn deliveries(&self, target: &Target) -> impl Iterator<Item = (MessageId, Delivery)> {
+        self.meant(target).into_iter().flat_map(Conversation::deliveries)
+    }
+
+    /// What was said there and the log is not known to have, in order.
+    pub fn unsent(&self, target: &Target) -> impl Iterator<Item = Unsent> {
+        self.meant(target).into_iter().flat_map(|conversation| conversation.outbox.unsent())
     }
 
     /// Whether this device tells soon how far it has read. If not, it says so in its own messages and

@@ -146,6 +146,17 @@ pub struct Progress {
     pub own: bool,
 }
 
+/// What this device has said and the log is not known to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// Its name.
+    pub id: MessageId,
+    /// When it was said.
+    pub time: UnixMillis,
+    /// What it says.
+    pub body: Body,
+}
+
 /// What became of an own message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {

@@ -69,7 +69,7 @@ pub use command::{Bring, Command, Grounds, GroupKind, Input, Order};
 pub use engine::Engine;
 pub use event::{
     AlarmCode, Change as MemberChange, Delivery, Event, Kind as ConversationKind, MemberView,
-    Progress, Standing, StoredMessage, Summary, Trust,
+    Progress, Standing, StoredMessage, Summary, Trust, Unsent,
 };
 pub use loader::{LoadError, Snapshot};
 /// What members may do, for front ends.

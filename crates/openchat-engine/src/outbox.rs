@@ -10,6 +10,7 @@ use crate::{
     body::{Body, Offer},
     chunk::Chunk,
     content::{kind_of, unwrap},
+    event::Unsent,
     output::Pen,
     record::{Key, Local},
 };
@@ -43,6 +44,13 @@ impl Outgoing {
         let of_devices =
             [ContentKind::NAMING, ContentKind::MISSED, ContentKind::WITNESSED, ContentKind::CHUNK];
         !of_devices.contains(&kind_of(&self.content))
+    }
+
+    /// What the person said by it.
+    fn said(&self) -> Option<Unsent> {
+        let content = unwrap(&self.content).1;
+        let body = Body::from_bytes(content.kind.0, &content.body.0).ok()?;
+        Some(Unsent { id: self.id, time: content.time, body })
     }
 
     fn is_chunk(&self) -> bool {
@@ -157,6 +165,14 @@ impl Outbox {
     /// Whether something of it was in the log before.
     pub(crate) fn repeats(&self) -> bool {
         self.items.iter().any(|item| item.outgoing.repeats.is_some())
+    }
+
+    /// What the person said and the log is not known to have, in order.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = Unsent> {
+        let is_said = |outgoing: &&Outgoing| {
+            !outgoing.refused && outgoing.is_text() && outgoing.repeats.is_none()
+        };
+        self.items.iter().map(|item| &item.outgoing).filter(is_said).filter_map(Outgoing::said)
     }
 
     pub(crate) fn contains(&self, id: MessageId) -> bool {

@@ -8,7 +8,9 @@ use crate::{
 };
 use openchat_client::{
     Front, Report,
-    engine::{self, Delivery, Event, MemberChange, MessageRef, Offer, Progress, StoredMessage},
+    engine::{
+        self, Delivery, Event, MemberChange, MessageRef, Offer, Progress, StoredMessage, Trust,
+    },
     outside::now,
     say,
     spoken::{bytes, spoken},
@@ -77,16 +79,17 @@ pub(crate) fn past(stored: &StoredMessage) -> Message {
         own: stored.own,
         trust: stored.trust,
         time: stored.time,
-        body: body(stored),
+        body: body(&stored.body, stored.own),
         reply: answered(&stored.body),
         reactions: Vec::new(),
         edited: false,
+        changing: false,
         delivery: None,
     }
 }
 
-fn body(stored: &StoredMessage) -> Body {
-    match &stored.body {
+pub(crate) fn body(said: &engine::Body, own: bool) -> Body {
+    match said {
         engine::Body::Text(text) | engine::Body::Reply { text, .. } => Body::Text(text.clone()),
         engine::Body::Action(text) => Body::Action(text.clone()),
         engine::Body::Delete { .. } => Body::Deleted,
@@ -94,7 +97,7 @@ fn body(stored: &StoredMessage) -> Body {
         engine::Body::File(Offer { name, size, .. }) => Body::File {
             name: name.clone(),
             size: *size,
-            here: if stored.own { *size } else { 0 },
+            here: if own { *size } else { 0 },
             wrong: false,
         },
         engine::Body::Unknown { kind, .. } => Body::Unknown(format!("message of kind {kind}")),
@@ -105,8 +108,33 @@ fn body(stored: &StoredMessage) -> Body {
     }
 }
 
+/// A message of this device that the log is not known to have.
+pub(crate) fn queued(
+    named: MessageRef,
+    me: &str,
+    time: UnixMillis,
+    body: Body,
+    reply: Option<Box<Quote>>,
+) -> Message {
+    Message {
+        id: named.id,
+        author: named.author,
+        seq: None,
+        sender: me.to_owned(),
+        own: true,
+        trust: Trust::Verified,
+        time,
+        body,
+        reply,
+        reactions: Vec::new(),
+        edited: false,
+        changing: false,
+        delivery: Some(Delivery::Queued),
+    }
+}
+
 /// A message that is not known in words yet.
-fn answered(body: &engine::Body) -> Option<Box<Quote>> {
+pub(crate) fn answered(body: &engine::Body) -> Option<Box<Quote>> {
     let engine::Body::Reply { to, .. } = body else { return None };
     let text = "a message that is not here".to_owned();
     Some(Box::new(Quote { to: Some(*to), sender: String::new(), text }))
@@ -114,18 +142,19 @@ fn answered(body: &engine::Body) -> Option<Box<Quote>> {
 
 /// What a message that has come means: itself, or something about others.
 fn said(stored: &StoredMessage) -> Vec<News> {
-    let (target, seq) = (stored.target.clone(), stored.seq);
+    let (target, seq, said) = (stored.target.clone(), stored.seq, stored.named());
     let own = |id| MessageRef { author: stored.fingerprint, id };
     let itself = || News::Message { target: stored.target.clone(), message: logged(stored) };
     match &stored.body {
         engine::Body::Edit { of, text } => {
-            vec![News::Edited { target, of: own(*of), seq, text: text.clone() }]
+            vec![News::Edited { target, said, of: own(*of), seq, text: text.clone() }]
         }
         // One that was taken back before it was shown.
         engine::Body::Delete { of } if *of == stored.id => vec![itself()],
-        engine::Body::Delete { of } => vec![News::Deleted { target, of: own(*of), seq }],
+        engine::Body::Delete { of } => vec![News::Deleted { target, said, of: own(*of), seq }],
         engine::Body::Reaction { to, emoji, on } => vec![News::Reacted {
             target,
+            said,
             to: *to,
             word: emoji.clone(),
             by: stored.sender.to_string(),

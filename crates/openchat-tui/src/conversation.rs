@@ -4,12 +4,13 @@
 use crate::{
     draft::Draft,
     row::{Message, Notice, Row},
+    waiting::Waiting,
 };
 use openchat_client::{
     engine::{
         ConversationKind, Delivery, MemberView, MessageRef, Standing, Summary, Target, Trust,
     },
-    wire::{GroupId, Name, Seq},
+    wire::{GroupId, MessageId, Name, Seq},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -91,7 +92,11 @@ pub struct Conversation {
     /// Answers to messages that are not here.
     unquoted: Vec<MessageRef>,
     /// Messages of this device that are not in the log yet. They stand below all others.
-    pending: Vec<Row>,
+    pub(crate) pending: Vec<Row>,
+    /// What this device has said about messages and is not in the log yet.
+    pub(crate) waiting: Vec<Waiting>,
+    /// What became of own messages that were sent before the screen was opened.
+    deliveries: HashMap<MessageId, Delivery>,
 }
 
 impl Conversation {
@@ -127,6 +132,8 @@ impl Conversation {
             places: HashMap::new(),
             unquoted: Vec::new(),
             pending: Vec::new(),
+            waiting: Vec::new(),
+            deliveries: HashMap::new(),
         }
     }
 
@@ -207,7 +214,8 @@ impl Conversation {
     pub fn newest(&self, fits: impl Fn(&Message) -> bool) -> Option<i64> {
         /// A key press must not look through a whole history.
         const FAR: usize = 10_000;
-        (self.base..self.end()).rev().take(FAR).find(|at| self.message(*at).is_some_and(&fits))
+        let fits = |at: &i64| self.seen(*at).is_some_and(|message| fits(&message));
+        (self.base..self.end()).rev().take(FAR).find(fits)
     }
 
     /// The message with this number.
@@ -234,7 +242,8 @@ impl Conversation {
     }
 
     /// Adds a message that is not in the log yet.
-    pub fn push_pending(&mut self, message: Message) {
+    pub fn push_pending(&mut self, mut message: Message) {
+        self.quoted(&mut message);
         self.pending.push(Row::Message(message));
     }
 
@@ -255,12 +264,18 @@ impl Conversation {
 
     /// Puts older messages, in order, before all rows.
     pub fn put_before(&mut self, messages: Vec<Message>) {
-        for message in messages.into_iter().rev() {
-            if self.places.contains_key(&message.named()) {
+        for mut message in messages.into_iter().rev() {
+            // What was on its way when the screen was opened may be in the log by now.
+            let which = message.named();
+            self.pending.retain(|row| row.message().is_none_or(|one| one.named() != which));
+            if self.places.contains_key(&which) {
                 continue;
             }
+            if message.own && message.delivery.is_none() {
+                message.delivery = self.deliveries.get(&message.id).copied();
+            }
             self.base -= 1;
-            self.places.insert(message.named(), self.base);
+            self.places.insert(which, self.base);
             self.rows.push_front(Row::Message(message));
         }
         for which in std::mem::take(&mut self.unquoted) {
@@ -274,13 +289,34 @@ impl Conversation {
                 *place = message;
             }
         }
+        self.quote_pending();
+    }
+
+    /// What is on its way may answer what has just been read.
+    fn quote_pending(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        for row in &mut pending {
+            if let Row::Message(message) = row {
+                self.quoted(message);
+            }
+        }
+        self.pending = pending;
+    }
+
+    /// Takes over what became of messages that were sent before the screen was opened.
+    pub fn was_delivered(&mut self, deliveries: Vec<(MessageId, Delivery)>) {
+        self.deliveries.extend(deliveries);
     }
 
     /// Notes what became of an own message.
     pub fn deliver(&mut self, which: &MessageRef, delivery: Delivery) {
         if let Some(message) = self.named_mut(which) {
             message.delivery = Some(delivery);
+            return;
         }
+        self.acknowledge(which);
+        // It may stand before what was read of the past.
+        self.deliveries.entry(which.id).and_modify(|known| *known = delivery);
     }
 
     /// The message that this names, to be changed.
@@ -290,12 +326,6 @@ impl Conversation {
             Row::Message(message) => Some(message),
             Row::Notice(_) => None,
         }
-    }
-
-    /// How many own messages are not in the log yet.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.pending.len()
     }
 
     /// What was not seen begins at the `unread`th message of others from the end.

@@ -91,6 +91,8 @@ pub enum News {
     Edited {
         /// Where.
         target: String,
+        /// The message that says so.
+        said: MessageRef,
         /// Which message.
         of: MessageRef,
         /// The place at which it was said; what is behind it, is not meant.
@@ -102,6 +104,8 @@ pub enum News {
     Deleted {
         /// Where.
         target: String,
+        /// The message that says so.
+        said: MessageRef,
         /// Which message.
         of: MessageRef,
         /// The place at which it was said; what is behind it, is not meant.
@@ -111,6 +115,8 @@ pub enum News {
     Reacted {
         /// Where.
         target: String,
+        /// The message that says so.
+        said: MessageRef,
         /// To which.
         to: MessageRef,
         /// A word or an emoji.
@@ -264,40 +270,6 @@ pub enum Effect {
         /// What.
         content: Content,
     },
-    /// React to a message.
-    React {
-        /// Where.
-        target: Target,
-        /// To which.
-        to: MessageRef,
-        /// A word or an emoji.
-        word: String,
-        /// Put it there, or take it away.
-        on: bool,
-    },
-    /// Put another text in place of an own message's.
-    Edit {
-        /// Where.
-        target: Target,
-        /// Which.
-        of: MessageRef,
-        /// The new text.
-        text: String,
-    },
-    /// Take an own message back.
-    Delete {
-        /// Where.
-        target: Target,
-        /// Which.
-        of: MessageRef,
-    },
-    /// Say what a conversation is about.
-    Topic {
-        /// Which.
-        target: Target,
-        /// What.
-        text: String,
-    },
     /// Look for messages, in all conversations.
     Search(String),
     /// Put this on the clipboard.
@@ -330,4 +302,29 @@ pub enum Content {
     },
     /// That one does something.
     Action(String),
+    /// Something about a message.
+    About {
+        /// Which.
+        message: MessageRef,
+        /// What is to become of it.
+        change: Change,
+    },
+    /// What the conversation is about.
+    Topic(String),
+}
+
+/// What is to become of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Another text, of an own one.
+    Edit(String),
+    /// An own one is taken back.
+    Delete,
+    /// A reaction.
+    React {
+        /// A word or an emoji.
+        word: String,
+        /// Put it there, or take it away.
+        on: bool,
+    },
 }

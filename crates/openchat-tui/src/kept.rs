@@ -68,7 +68,11 @@ fn message(vault: &Vault, stored: &StoredMessage) -> Result<Message, VaultError>
             let by = one.by.to_string();
             match message.reactions.iter_mut().find(|same| same.word == one.emoji) {
                 Some(same) => same.by.push(by),
-                None => message.reactions.push(Reaction { word: one.emoji, by: vec![by] }),
+                None => message.reactions.push(Reaction {
+                    word: one.emoji,
+                    by: vec![by],
+                    queued: false,
+                }),
             }
         }
     }

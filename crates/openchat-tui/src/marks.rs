@@ -9,42 +9,64 @@ use openchat_client::{engine::MessageRef, wire::Seq};
 /// Reactions that a message shows at most; the vault keeps no more of them either.
 const MAX_REACTIONS: usize = 256;
 
-impl Conversation {
-    /// Its author says something else in place of `of`, at `seq`.
-    pub(crate) fn edit(&mut self, of: &MessageRef, seq: Seq, text: String) {
-        let Some(message) = self.before(of, seq) else { return };
-        message.body = match message.body {
+impl Message {
+    pub(crate) fn edit(&mut self, text: String) {
+        self.body = match self.body {
             Body::Text(_) => Body::Text(text),
             Body::Action(_) => Body::Action(text),
             _ => return,
         };
-        message.edited = true;
+        self.edited = true;
+    }
+
+    pub(crate) fn delete(&mut self) {
+        if self.is_said() {
+            self.body = Body::Deleted;
+            self.reply = None;
+            self.reactions.clear();
+            self.edited = false;
+        }
+    }
+
+    pub(crate) fn react(&mut self, word: String, by: &str, on: bool) {
+        if !self.is_said() {
+            return;
+        }
+        let is_full = self.reactions.iter().map(|one| one.by.len()).sum::<usize>() >= MAX_REACTIONS;
+        let at = self.reactions.iter().position(|one| one.word == word).unwrap_or_else(|| {
+            self.reactions.push(Reaction { word, by: Vec::new(), queued: false });
+            self.reactions.len() - 1
+        });
+        let reaction = &mut self.reactions[at];
+        let was_there = reaction.by.iter().any(|one| one == by);
+        reaction.by.retain(|one| one != by);
+        if on && (was_there || !is_full) {
+            reaction.by.push(by.to_owned());
+        }
+        self.reactions.retain(|one| !one.by.is_empty());
+    }
+}
+
+impl Conversation {
+    /// Its author says something else in place of `of`, at `seq`.
+    pub(crate) fn edit(&mut self, of: &MessageRef, seq: Seq, text: String) {
+        if let Some(message) = self.before(of, seq) {
+            message.edit(text);
+        }
     }
 
     /// Its author takes `of` back, at `seq`.
     pub(crate) fn delete(&mut self, of: &MessageRef, seq: Seq) {
-        let Some(message) = self.before(of, seq).filter(|message| message.is_said()) else {
-            return;
-        };
-        message.body = Body::Deleted;
-        message.reply = None;
-        message.reactions.clear();
-        message.edited = false;
+        if let Some(message) = self.before(of, seq) {
+            message.delete();
+        }
     }
 
     /// Somebody reacts to a message with a word, or not any more.
-    pub(crate) fn react(&mut self, to: &MessageRef, word: String, by: String, on: bool) {
-        let Some(message) = self.named_mut(to).filter(|message| message.is_said()) else { return };
-        for reaction in message.reactions.iter_mut().filter(|one| one.word == word) {
-            reaction.by.retain(|one| *one != by);
+    pub(crate) fn react(&mut self, to: &MessageRef, word: String, by: &str, on: bool) {
+        if let Some(message) = self.named_mut(to) {
+            message.react(word, by, on);
         }
-        if on && message.reactions.iter().map(|one| one.by.len()).sum::<usize>() < MAX_REACTIONS {
-            match message.reactions.iter_mut().find(|one| one.word == word) {
-                Some(reaction) => reaction.by.push(by),
-                None => message.reactions.push(Reaction { word, by: vec![by] }),
-            }
-        }
-        message.reactions.retain(|one| !one.by.is_empty());
     }
 
     /// So many bytes of a file are here.

@@ -60,6 +60,8 @@ pub struct Message {
     pub reactions: Vec<Reaction>,
     /// Its author has put another text in place of the first.
     pub edited: bool,
+    /// Its author here has changed it, and the server is not known to have that.
+    pub changing: bool,
     /// What became of it, where that is known; of own ones only.
     pub delivery: Option<Delivery>,
 }
@@ -134,6 +136,8 @@ pub struct Reaction {
     pub word: String,
     /// Who reacts so.
     pub by: Vec<String>,
+    /// One's own is on its way, or being taken back.
+    pub queued: bool,
 }
 
 /// How loud a notice is.

@@ -3,7 +3,7 @@
 use crate::{
     adapter::Panel,
     config::Config,
-    input::{Content, Effect, Hit, Input, News},
+    input::{Change, Content, Effect, Hit, Input, News},
     keys::Chord,
     note::Note,
     row::Message,
@@ -257,11 +257,7 @@ impl<D: Desk> Runner<'_, D> {
     }
 
     fn send(&mut self, ticket: u64, target: Target, content: Content) -> Input {
-        let what = match content {
-            Content::Text(text) => Say::Text(text),
-            Content::Reply { to, text, .. } => Say::Reply { to: Pick::Of(to), text },
-            Content::Action(text) => Say::Action(text),
-        };
+        let what = say(content);
         let id = message_id();
         if self.desk.ask(Ask::Say { target, id, what }) {
             Input::Sending { ticket, id }
@@ -275,14 +271,6 @@ impl<D: Desk> Runner<'_, D> {
             Effect::Open { order, target } => vec![Ask::Open { order, target }],
             Effect::Describe { order, target } => vec![Ask::Describe { order, target }],
             Effect::Wish { first, target, what } => what.ask(target, first),
-            Effect::React { target, to, word, on } => {
-                saying(target, Say::React { to: Pick::Of(to), emoji: word, on })
-            }
-            Effect::Edit { target, of, text } => {
-                saying(target, Say::Edit { of: Pick::Of(of), text })
-            }
-            Effect::Delete { target, of } => saying(target, Say::Delete { of: Pick::Of(of) }),
-            Effect::Topic { target, text } => saying(target, Say::Topic(text)),
             _ => return None,
         };
         let taken = asks.into_iter().all(|ask| self.desk.ask(ask));
@@ -292,7 +280,16 @@ impl<D: Desk> Runner<'_, D> {
 
 const OVER: &str = "the session has ended; nothing was sent";
 
-/// What is said about something else: it is seen when it is in the log.
-fn saying(target: Target, what: Say) -> Vec<Ask> {
-    vec![Ask::Say { target, id: message_id(), what }]
+fn say(content: Content) -> Say {
+    match content {
+        Content::Text(text) => Say::Text(text),
+        Content::Reply { to, text, .. } => Say::Reply { to: Pick::Of(to), text },
+        Content::Action(text) => Say::Action(text),
+        Content::Topic(text) => Say::Topic(text),
+        Content::About { message, change } => match change {
+            Change::Edit(text) => Say::Edit { of: Pick::Of(message), text },
+            Change::Delete => Say::Delete { of: Pick::Of(message) },
+            Change::React { word, on } => Say::React { to: Pick::Of(message), emoji: word, on },
+        },
+    }
 }

@@ -6,10 +6,10 @@ use crate::{
     config::Config,
     conversation::Conversation,
     draft::Draft,
-    input::Hit,
+    input::{Content, Hit},
     keys::Keys,
     note::Pace,
-    row::{Notice, Quote, Tone},
+    row::{Notice, Tone},
     theme::Theme,
 };
 use openchat_client::{
@@ -120,11 +120,9 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone)]
 pub(crate) struct Unnamed {
     pub(crate) target: Target,
-    pub(crate) text: String,
+    pub(crate) content: Content,
     /// As it stood in the draft.
     pub(crate) typed: String,
-    pub(crate) action: bool,
-    pub(crate) reply: Option<Quote>,
     pub(crate) time: UnixMillis,
 }
 
@@ -202,11 +200,15 @@ impl State {
             config,
             setup,
         };
-        for stored in state.setup.conversations.clone() {
+        for mut stored in std::mem::take(&mut state.setup.conversations) {
             let at = state.place(&stored.summary.target);
             if let Some(conversation) = state.conversations.get_mut(at) {
                 conversation.unread = stored.waiting;
+                conversation.was_delivered(std::mem::take(&mut stored.deliveries));
                 conversation.stands(stored.summary);
+                for unsent in stored.unsent {
+                    conversation.take_up(unsent, &state.setup.me, state.setup.key);
+                }
             }
         }
         state.current = state.place(&state.setup.target.clone());

@@ -10,15 +10,18 @@ mod scrolling;
 pub(crate) use overlays::{recalled, switching};
 
 use crate::{
+    adapter,
     draft::Draft,
-    input::{Content, Effect, Input},
+    input::{Change, Content, Effect, Input},
     keys::{Action, Chord},
     layout,
-    row::{Body, Message, Tone},
+    row::{Body, Tone},
     state::{State, Unnamed},
+    waiting::Waiting,
 };
 use openchat_client::{
-    engine::{Delivery, Target, Trust},
+    engine::{self, MessageRef, Target},
+    spoken::spoken,
     wire::{MessageId, UnixMillis, limits::MAX_TEXT},
 };
 
@@ -217,7 +220,7 @@ fn say(state: &mut State, target: Target, text: String, typed: String) -> Vec<Ef
         if let (Some(aside), Some(open)) = (state.set_aside.take(), state.open_mut()) {
             open.draft = aside;
         }
-        return vec![Effect::Edit { target, of, text }];
+        return vec![change(state, target, of, Change::Edit(text))];
     }
     scrolling::live(state);
     vec![begin_sending(state, target, Content::Text(text), typed)]
@@ -246,36 +249,40 @@ fn take_draft(state: &mut State, typed: String) {
 fn begin_sending(state: &mut State, target: Target, content: Content, typed: String) -> Effect {
     state.last_order += 1;
     let ticket = state.last_order;
-    let (text, action, reply) = match &content {
-        Content::Text(text) => (text.clone(), false, None),
-        Content::Reply { text, quote, .. } => (text.clone(), false, Some(quote.clone())),
-        Content::Action(text) => (text.clone(), true, None),
-    };
-    let unnamed = Unnamed { target: target.clone(), text, typed, action, reply, time: state.now };
-    state.unnamed.insert(ticket, unnamed);
+    let (to, said) = (target.clone(), content.clone());
+    state.unnamed.insert(ticket, Unnamed { target: to, content: said, typed, time: state.now });
     Effect::Send { ticket, target, content }
 }
 
-/// The message has a name: it stands there as queued.
+/// Something about a message. What was typed is a new text, if anything.
+fn change(state: &mut State, target: Target, message: MessageRef, change: Change) -> Effect {
+    let typed = match &change {
+        Change::Edit(text) => text.clone(),
+        Change::Delete | Change::React { .. } => String::new(),
+    };
+    begin_sending(state, target, Content::About { message, change }, typed)
+}
+
+/// It has a name: it stands there as queued.
 fn named(state: &mut State, ticket: u64, id: MessageId) -> Vec<Effect> {
-    let Some(Unnamed { target, text, action, reply, time, .. }) = state.unnamed.remove(&ticket)
-    else {
+    let Some(Unnamed { target, content, time, .. }) = state.unnamed.remove(&ticket) else {
         return Vec::new();
     };
-    let message = Message {
-        id,
-        author: state.setup.key,
-        seq: None,
-        sender: state.setup.me.clone(),
-        own: true,
-        trust: Trust::Verified,
-        time,
-        body: if action { Body::Action(text) } else { Body::Text(text) },
-        reply: reply.map(Box::new),
-        reactions: Vec::new(),
-        edited: false,
-        delivery: Some(Delivery::Queued),
+    let (said, me) = (state.own(id), state.setup.me.clone());
+    let (body, reply) = match content {
+        Content::Text(text) => (Body::Text(text), None),
+        Content::Reply { text, quote, .. } => (Body::Text(text), Some(Box::new(quote))),
+        Content::Action(text) => (Body::Action(text), None),
+        Content::Topic(topic) => (Body::Changed(spoken(&engine::Body::Topic(topic)).into()), None),
+        Content::About { message, change } => {
+            let about = message;
+            let waiting = Waiting { said, about, change, by: me, acknowledged: false };
+            let at = state.place(&target);
+            state.conversations[at].wait(waiting);
+            return Vec::new();
+        }
     };
+    let message = adapter::queued(said, &me, time, body, reply);
     let at = state.place(&target);
     if let Some(conversation) = state.conversations.get_mut(at) {
         conversation.push_pending(message);
@@ -286,15 +293,15 @@ fn named(state: &mut State, ticket: u64, id: MessageId) -> Vec<Effect> {
 fn refused(state: &mut State, ticket: Option<u64>, why: String) -> Vec<Effect> {
     let lost = ticket.and_then(|ticket| state.unnamed.remove(&ticket));
     if let Some(lost) = lost {
-        give_back(state, &lost.target, &lost.typed);
+        let at = state.place(&lost.target);
+        give_back(state, at, &lost.typed);
     }
     state.say(Tone::Warning, why);
     Vec::new()
 }
 
 /// A text that was not sent is put where it can be sent again, unless something else is there.
-fn give_back(state: &mut State, target: &Target, text: &str) {
-    let at = state.place(target);
+fn give_back(state: &mut State, at: usize, text: &str) {
     match state.conversations.get_mut(at) {
         Some(conversation) if conversation.draft.is_empty() => {
             conversation.draft = Draft::of(text);

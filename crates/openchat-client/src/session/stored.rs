@@ -5,8 +5,8 @@ use crate::{
     device,
     vault::{Identity, Vault},
 };
-use openchat_engine::{Contact, Engine, Snapshot, Summary, Target};
-use openchat_wire::{Fingerprint, UnixMillis};
+use openchat_engine::{Contact, Delivery, Engine, Snapshot, Summary, Target, Unsent};
+use openchat_wire::{Fingerprint, MessageId, UnixMillis};
 
 /// What is stored of the conversations.
 #[derive(Debug, Clone)]
@@ -34,6 +34,10 @@ pub struct StoredConversation {
     pub summary: Summary,
     /// Messages of others that were not shown yet.
     pub waiting: u64,
+    /// What became of the newest messages of this device that are in the log.
+    pub deliveries: Vec<(MessageId, Delivery)>,
+    /// What this device has said and the log is not known to have.
+    pub unsent: Vec<Unsent>,
 }
 
 impl StoredConversation {
@@ -53,6 +57,8 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
     let waiting = vault.waiting()?;
     let conversation = |summary: Summary| StoredConversation {
         waiting: summary.group.and_then(|group| waiting.get(&group).copied()).unwrap_or_default(),
+        deliveries: engine.deliveries(&summary.target).collect(),
+        unsent: engine.unsent(&summary.target).collect(),
         summary,
     };
     let conversations = engine.conversations().map(conversation).collect();

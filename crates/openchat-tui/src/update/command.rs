@@ -1,11 +1,11 @@
 //! Lines that begin with `/`.
 
 use super::{
-    begin_sending, editing, give_back, going, is_too_long, overlays, scrolling, take_draft,
+    begin_sending, change, editing, give_back, going, is_too_long, overlays, scrolling, take_draft,
 };
 use crate::{
     conversation::Conversation,
-    input::{Content, Effect},
+    input::{Change, Content, Effect},
     keys::Action,
     row::{Body, Message, Quote, Tone},
     state::{Asked, Connection, State},
@@ -82,10 +82,7 @@ fn do_shown(state: &mut State, shown: Shown, typed: &str) -> Vec<Effect> {
         Shown::React(word) => return react(state, word),
         Shown::Edit(text) => return edit(state, text),
         Shown::Delete => return delete(state),
-        Shown::Topic(text) => {
-            let target = state.open().map(|open| open.target.clone());
-            return target.map(|target| Effect::Topic { target, text }).into_iter().collect();
-        }
+        Shown::Topic(text) => return say(state, Content::Topic(text), typed),
         Shown::Search(query) => return overlays::search(state, query),
         Shown::Unread => return going::next_unread(state),
         Shown::Set(setting) => return set(state, setting),
@@ -98,10 +95,17 @@ fn do_shown(state: &mut State, shown: Shown, typed: &str) -> Vec<Effect> {
 }
 
 fn say(state: &mut State, content: Content, typed: &str) -> Vec<Effect> {
-    let (Content::Text(text) | Content::Action(text) | Content::Reply { text, .. }) = &content;
+    let text = match &content {
+        Content::Text(text)
+        | Content::Action(text)
+        | Content::Topic(text)
+        | Content::Reply { text, .. } => text.as_str(),
+        Content::About { .. } => "",
+    };
     let Some(target) = state.open().map(|open| open.target.clone()) else { return Vec::new() };
     if is_too_long(state, text) {
-        give_back(state, &target, typed);
+        let at = state.place(&target);
+        give_back(state, at, typed);
         return Vec::new();
     }
     scrolling::live(state);
@@ -131,7 +135,7 @@ fn react(state: &mut State, word: String) -> Vec<Effect> {
             // The same again takes it back.
             let mut same = to.reactions.iter().filter(|reaction| reaction.word == word);
             let on = !same.any(|reaction| reaction.by.contains(&state.setup.me));
-            vec![Effect::React { target, to: to.named(), word, on }]
+            vec![change(state, target, to.named(), Change::React { word, on })]
         }
         _ => none(state, "react to"),
     }
@@ -141,7 +145,7 @@ fn edit(state: &mut State, text: Option<String>) -> Vec<Effect> {
     let target = state.open().map(|open| open.target.clone());
     match (target, chosen(state, editing::is_editable), text) {
         (Some(target), Some((_, message)), Some(text)) => {
-            vec![Effect::Edit { target, of: message.named(), text }]
+            vec![change(state, target, message.named(), Change::Edit(text))]
         }
         (Some(_), Some((at, _)), None) => {
             editing::begin(state, at);
@@ -154,13 +158,15 @@ fn edit(state: &mut State, text: Option<String>) -> Vec<Effect> {
 fn delete(state: &mut State) -> Vec<Effect> {
     let target = state.open().map(|open| open.target.clone());
     match (target, chosen(state, is_deletable)) {
-        (Some(target), Some((_, message))) => vec![Effect::Delete { target, of: message.named() }],
+        (Some(target), Some((_, message))) => {
+            vec![change(state, target, message.named(), Change::Delete)]
+        }
         _ => none(state, "delete"),
     }
 }
 
 fn is_deletable(message: &Message) -> bool {
-    message.own && message.seq.is_some() && message.is_said()
+    message.own && message.is_said()
 }
 
 fn none(state: &mut State, what: &str) -> Vec<Effect> {
@@ -174,10 +180,10 @@ fn none(state: &mut State, what: &str) -> Vec<Effect> {
 fn chosen(state: &State, fits: impl Fn(&Message) -> bool) -> Option<(i64, Message)> {
     let open = state.open()?;
     let at = match open.chosen {
-        Some(at) => open.message(at).filter(|message| fits(message)).map(|_| at),
+        Some(at) => open.seen(at).filter(|message| fits(message)).map(|_| at),
         None => open.newest(fits),
     }?;
-    Some((at, open.message(at)?.clone()))
+    Some((at, open.seen(at)?.into_owned()))
 }
 
 fn mute(state: &mut State, target: Option<Target>) {

@@ -51,14 +51,14 @@ pub(super) fn up(state: &mut State) {
     }
 }
 
-/// Only what is in the log and is text.
+/// Only what is text. What is on its way is followed by its change.
 pub(super) fn is_editable(message: &Message) -> bool {
-    message.own && message.seq.is_some() && matches!(message.body, Body::Text(_) | Body::Action(_))
+    message.own && matches!(message.body, Body::Text(_) | Body::Action(_))
 }
 
 /// Puts the text of a message into the draft; what was there is set aside.
 pub(super) fn begin(state: &mut State, at: i64) {
-    let message = state.open().and_then(|open| open.message(at));
+    let message = state.open().and_then(|open| open.seen(at));
     let Some((of, text)) = message.map(|message| (message.named(), message.text().to_owned()))
     else {
         return;

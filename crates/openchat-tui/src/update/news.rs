@@ -1,15 +1,16 @@
 //! What the session tells.
 
-use super::{give_back, going, mentions};
+use super::{give_back, going, mentions, remember};
 use crate::{
     conversation::{Anchor, Conversation},
-    input::{Effect, News},
+    input::{Change, Effect, News},
     note::{self, Note},
-    row::{Message, Notice, Tone},
+    row::{Body, Message, Notice, Tone},
     state::{Asked, Connection, State},
+    wrap::{cut, flat},
 };
 use openchat_client::{
-    engine::{Delivery, Summary, Target},
+    engine::{Delivery, MessageRef, Summary, Target},
     standing,
     wire::{MessageId, Name},
 };
@@ -21,13 +22,15 @@ pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
         News::Standing(summary) => stands(state, *summary),
         News::Ready { target, members } => return ready(state, &target, members),
         News::Message { target, message } => return said(state, &target, message),
-        News::Edited { target, of, seq, text } => {
-            at(state, &target, |one| one.edit(&of, seq, text));
+        News::Edited { target, said, of, seq, text } => about(state, &target, said, |one| {
+            one.edit(&of, seq, text);
+        }),
+        News::Deleted { target, said, of, seq } => {
+            about(state, &target, said, |one| one.delete(&of, seq));
         }
-        News::Deleted { target, of, seq } => at(state, &target, |one| one.delete(&of, seq)),
-        News::Reacted { target, to, word, by, on } => {
-            at(state, &target, |one| one.react(&to, word, by, on));
-        }
+        News::Reacted { target, said, to, word, by, on } => about(state, &target, said, |one| {
+            one.react(&to, word, &by, on);
+        }),
         News::Topic { target, topic } => at(state, &target, |one| one.topic = topic),
         News::Timer { target, timer } => at(state, &target, |one| one.timer = timer),
         News::Progress { target, file, here, wrong } => {
@@ -89,6 +92,19 @@ fn at(state: &mut State, target: &str, change: impl FnOnce(&mut Conversation)) {
     {
         change(conversation);
     }
+}
+
+/// The same for what was said about a message: it waits no more.
+fn about(
+    state: &mut State,
+    target: &str,
+    said: MessageRef,
+    change: impl FnOnce(&mut Conversation),
+) {
+    at(state, target, |one| {
+        one.take_waiting(&said);
+        change(one);
+    });
 }
 
 /// Asks for what events don't tell: kind, standing, trust words.
@@ -223,7 +239,7 @@ fn failed(
     order: Option<u64>,
     id: Option<MessageId>,
     target: Option<String>,
-    notice: Notice,
+    mut notice: Notice,
 ) {
     let asked = order.and_then(|order| state.orders.remove(&order));
     if asked.as_ref().is_some_and(|asked| !asked.loud) {
@@ -231,13 +247,34 @@ fn failed(
     }
     let own = id.map(|id| state.own(id));
     for at in 0..state.conversations.len() {
+        let Some(own) = own else { break };
         let conversation = &mut state.conversations[at];
-        let lost = own.and_then(|own| conversation.take_pending(&own));
-        if let Some(lost) = lost {
-            let target = conversation.target.clone();
-            give_back(state, &target, lost.text());
+        let lost = conversation.take_pending(&own);
+        if let Some(change) = conversation.take_waiting(&own) {
+            notice.text = format!("{}: {}", not_changed(&change.change), notice.text);
+            if let Change::Edit(text) = change.change {
+                remember(state, text);
+            }
+        }
+        match lost.map(|lost| lost.body) {
+            Some(Body::Text(text)) => give_back(state, at, &text),
+            Some(Body::Action(text)) => give_back(state, at, &format!("/me {text}")),
+            _ => {}
         }
     }
     let place = asked.map(|asked| asked.target.to_string()).or(target);
     tell(state, place.as_deref(), notice);
 }
+
+/// What was not done, in words.
+fn not_changed(change: &Change) -> String {
+    match change {
+        Change::Edit(text) => format!("not edited to \"{}\"", cut(&flat(text), SHORT)),
+        Change::Delete => "not deleted".to_owned(),
+        Change::React { word, on: true } => format!("not reacted with {}", flat(word)),
+        Change::React { word, on: false } => format!("reaction {} not taken back", flat(word)),
+    }
+}
+
+/// Columns of a text that a notice quotes.
+const SHORT: usize = 40;

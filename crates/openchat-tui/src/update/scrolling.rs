@@ -80,7 +80,7 @@ fn show(state: &mut State, at: i64) {
 pub(super) fn copy(state: &mut State) -> Vec<Effect> {
     let Some(open) = state.open() else { return Vec::new() };
     let at = open.chosen.or_else(|| open.newest(|_| true));
-    let Some(text) = at.and_then(|at| open.message(at)).map(|one| one.text().to_owned()) else {
+    let Some(text) = at.and_then(|at| open.seen(at)).map(|one| one.text().to_owned()) else {
         state.say(Tone::News, "there is nothing to copy");
         return Vec::new();
     };

@@ -46,7 +46,7 @@ pub(crate) fn lines(
     let first = lines.len();
     let page = Page { state, conversation, width };
     match row {
-        Row::Message(message) => page.message(message, &mut lines),
+        Row::Message(message) => page.message(&conversation.changed(message), &mut lines),
         Row::Notice(notice) => page.notice(notice, &mut lines),
     }
     if conversation.chosen == Some(at) {
@@ -93,8 +93,12 @@ impl Page<'_> {
         let indent = if self.width < NARROW { 2 } else { TIME + NAME + 1 };
         let first = lines.len();
         self.text(head, &said(&message.body), indent, self.text_style(message), lines);
-        if message.edited {
-            self.append(lines, "edited", self.state.theme.dim, indent);
+        let theme = &self.state.theme;
+        match (message.edited, message.changing) {
+            (true, true) => self.append(lines, "edited, queued", theme.queued, indent),
+            (true, false) => self.append(lines, "edited", theme.dim, indent),
+            (false, true) => self.append(lines, "queued", theme.queued, indent),
+            (false, false) => {}
         }
         self.beside(message, indent, lines);
         if let Some(delivery) = message.delivery.filter(|_| message.own) {
@@ -264,9 +268,11 @@ fn reaction(reaction: &Reaction) -> String {
     /// More names would not be read.
     const MOST: usize = 3;
     let word = cut(&flat(&reaction.word), QUOTE);
+    let queued = if reaction.queued { " (queued)" } else { "" };
     match reaction.by.len() {
-        count if count > MOST => format!("{word} {count}"),
-        _ => format!("{word} {}", flat(&reaction.by.join(", "))),
+        0 => format!("{word} taken back{queued}"),
+        count if count > MOST => format!("{word} {count}{queued}"),
+        _ => format!("{word} {}{queued}", flat(&reaction.by.join(", "))),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Lines that begin with `/`.
 
-use crate::kit::{Kit, NOW, id, message, named, notice, target};
+use crate::kit::{Kit, NOW, change, id, message, named, notice, target};
 use openchat_client::{
     engine::{Grounds, Standing},
     wish::{COMMANDS, What, Where},
 };
-use openchat_tui::{Config, Content, Effect, Hit, Input, News, Overlay, Theme};
+use openchat_tui::{Change, Config, Content, Effect, Hit, Input, News, Overlay, Theme};
 
 fn kit() -> Kit {
     let mut kit = Kit::new((100, 30));
@@ -121,12 +121,10 @@ fn an_answer_is_to_the_chosen_message_or_the_last_one_of_others() {
     kit.press("ctrl+up ctrl+up ctrl+up");
     assert_eq!(to(kit.enter("/reply good")), named("bob", 1));
     kit.press("ctrl+up");
-    let (at, to, word) = (target("#ops"), named("carol", 3), "+1".to_owned());
-    let react = Effect::React { target: at, to, word, on: true };
-    assert_eq!(kit.enter("/react +1"), [react]);
+    let react = Change::React { word: "+1".to_owned(), on: true };
+    assert_eq!(change(&kit.enter("/react +1")), (named("carol", 3), react));
     kit.press("esc");
-    let of = named("alice", 2);
-    assert_eq!(kit.enter("/delete"), [Effect::Delete { target: target("#ops"), of }]);
+    assert_eq!(change(&kit.enter("/delete")), (named("alice", 2), Change::Delete));
 }
 
 #[test]

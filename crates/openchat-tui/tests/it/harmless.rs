@@ -58,7 +58,7 @@ proptest! {
             body,
             sender: other.clone(),
             reply: Some(Box::new(Quote { to: None, sender: word.clone(), text: other.clone() })),
-            reactions: vec![Reaction { word: word.clone(), by: vec![text.clone()] }],
+            reactions: vec![Reaction { word: word.clone(), by: vec![text.clone()], queued: kind == 1 }],
             ..message(1, "bob", "")
         };
         kit.say("#ops", message);

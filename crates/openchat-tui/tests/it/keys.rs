@@ -1,7 +1,7 @@
 //! What each key does.
 
-use crate::kit::{Kit, message, named, target};
-use openchat_tui::{Action, Anchor, Content, Effect, Input, KEYS, Overlay};
+use crate::kit::{Kit, change, message, named, target};
+use openchat_tui::{Action, Anchor, Change, Content, Effect, Input, KEYS, Overlay};
 
 /// Wide enough for members, high enough for ten messages.
 fn kit() -> Kit {
@@ -295,9 +295,8 @@ fn an_edit_can_be_left() {
     kit.type_in("lo");
     kit.effects.clear();
     kit.press("enter");
-    let of = named("alice", 1);
-    let edit = Effect::Edit { target: target("#ops"), of, text: "hello".to_owned() };
-    assert_eq!(kit.effects, [edit]);
+    let edit = Change::Edit("hello".to_owned());
+    assert_eq!(change(&kit.effects), (named("alice", 1), edit));
 }
 
 #[test]

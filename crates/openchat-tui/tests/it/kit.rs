@@ -9,8 +9,8 @@ use openchat_client::{
     wire::{Epoch, Fingerprint, GroupId, MessageId, Seq, UnixMillis},
 };
 use openchat_tui::{
-    Body, Clock, Config, Conversation, Effect, Input, Message, News, Notice, Setup, State, Tone,
-    update, view,
+    Body, Change, Clock, Config, Content, Conversation, Effect, Input, Message, News, Notice,
+    Setup, State, Tone, update, view,
 };
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
@@ -71,7 +71,8 @@ pub(crate) fn summary(name: &str, members: Vec<MemberView>) -> Summary {
 }
 
 pub(crate) fn stored(name: &str, waiting: u64, members: Vec<MemberView>) -> StoredConversation {
-    StoredConversation { summary: summary(name, members), waiting }
+    let summary = summary(name, members);
+    StoredConversation { summary, waiting, deliveries: Vec::new(), unsent: Vec::new() }
 }
 
 pub(crate) fn setup(size: (u16, u16)) -> Setup {
@@ -133,12 +134,23 @@ pub(crate) fn message(seq: u64, sender: &str, text: &str) -> Message {
         reply: None,
         reactions: Vec::new(),
         edited: false,
+        changing: false,
         delivery: (sender == "alice").then_some(Delivery::Sent),
     }
 }
 
 pub(crate) fn notice(text: &str) -> Notice {
     Notice { time: NOW, tone: Tone::News, text: text.to_owned(), hint: None }
+}
+
+/// A message about another one, among what is to be done.
+pub(crate) fn change(effects: &[Effect]) -> (MessageRef, Change) {
+    match effects {
+        [Effect::Send { content: Content::About { message, change }, .. }] => {
+            (*message, change.clone())
+        }
+        other => unreachable!("{other:?}"),
+    }
 }
 
 /// A screen, and all that it wanted done.
@@ -196,6 +208,17 @@ impl Kit {
         for character in text.chars() {
             let key = if character == ' ' { "space".to_owned() } else { character.to_string() };
             self.input(Input::Key(key.parse().unwrap()));
+        }
+    }
+
+    /// Types a line and sends it, and has it queued under this number.
+    pub(crate) fn queue(&mut self, line: &str, number: u64) {
+        match &self.enter(line)[..] {
+            [Effect::Send { ticket, .. }] => {
+                let ticket = *ticket;
+                self.input(Input::Sending { ticket, id: id(number) });
+            }
+            other => unreachable!("{other:?}"),
         }
     }
 

@@ -1,13 +1,13 @@
 //! What is said about messages.
 
-use crate::kit::{Kit, id, message, named as of};
+use crate::kit::{Kit, change, id, message, named as of};
 use openchat_client::{
     Pick, Say,
-    engine::{Delivery, MessageRef},
+    engine::{self, Delivery, MessageRef, Unsent},
     wire::Seq,
     wish::What,
 };
-use openchat_tui::{Body, Content, Effect, Input, Message, News, Quote};
+use openchat_tui::{Body, Change, Effect, Message, News, Quote};
 use std::time::Duration;
 
 fn kit() -> Kit {
@@ -17,17 +17,23 @@ fn kit() -> Kit {
     kit
 }
 
+/// The message at this place, in which the author of another one says something about it.
+fn said(about: MessageRef, seq: u64) -> MessageRef {
+    MessageRef { id: id(seq), ..about }
+}
+
 fn edited(of: MessageRef, seq: u64, text: &str) -> News {
-    News::Edited { target: "#ops".to_owned(), of, seq: Seq(seq), text: text.to_owned() }
+    let (target, said, text) = ("#ops".to_owned(), said(of, seq), text.to_owned());
+    News::Edited { target, said, of, seq: Seq(seq), text }
 }
 
 fn deleted(of: MessageRef, seq: u64) -> News {
-    News::Deleted { target: "#ops".to_owned(), of, seq: Seq(seq) }
+    News::Deleted { target: "#ops".to_owned(), said: said(of, seq), of, seq: Seq(seq) }
 }
 
 fn reacted(to: MessageRef, by: &str, on: bool) -> News {
     let (target, word, by) = ("#ops".to_owned(), "+1".to_owned(), by.to_owned());
-    News::Reacted { target, to, word, by, on }
+    News::Reacted { target, said: said(of(&by, 0), 77), to, word, by, on }
 }
 
 fn first(kit: &Kit) -> Message {
@@ -60,8 +66,8 @@ fn reactions_are_counted_once_each_and_taken_back() {
     }
     kit.news(reacted(of("mallory", 1), "carol", true));
     assert_eq!(first(&kit).reactions[0].by, ["carol", "alice"]);
-    let again = kit.enter("/react +1");
-    assert!(matches!(again[..], [Effect::React { on: false, .. }]), "{again:?}");
+    let (_, again) = change(&kit.enter("/react +1"));
+    assert_eq!(again, Change::React { word: "+1".to_owned(), on: false });
     for by in ["alice", "carol"] {
         kit.news(reacted(of("bob", 1), by, false));
     }
@@ -90,11 +96,7 @@ fn an_answer_quotes_what_is_here_and_what_comes_later() {
 #[test]
 fn an_own_answer_quotes_while_it_is_queued() {
     let mut kit = kit();
-    let effects = kit.enter("/reply soon");
-    let Some(Effect::Send { ticket, content: Content::Reply { .. }, .. }) = effects.first() else {
-        panic!("{effects:?}")
-    };
-    kit.input(Input::Sending { ticket: *ticket, id: id(9) });
+    kit.queue("/reply soon", 9);
     assert!(kit.screen().contains("re: bob \"ready?\""), "{}", kit.screen());
 }
 
@@ -194,11 +196,7 @@ fn what_is_said_about_a_message_does_not_touch_its_twin() {
 #[test]
 fn an_own_message_keeps_its_state_beside_its_twin() {
     let mut kit = kit();
-    let ticket = match &kit.enter("on my way")[..] {
-        [Effect::Send { ticket, .. }] => *ticket,
-        other => panic!("{other:?}"),
-    };
-    kit.input(Input::Sending { ticket, id: id(9) });
+    kit.queue("on my way", 9);
     kit.say("#ops", Message { id: id(9), ..message(3, "mallory", "no, I am") });
     assert_eq!((kit.open().queued(), kit.state.queued()), (1, 1), "it still waits");
     kit.say("#ops", Message { id: id(9), ..message(4, "alice", "on my way") });
@@ -211,19 +209,149 @@ fn an_own_message_keeps_its_state_beside_its_twin() {
 #[test]
 fn orders_go_to_the_chosen_one_of_two_twins() {
     let mut kit = with_a_twin(1);
-    let reacts_to = |effects: Vec<Effect>| match effects.first() {
-        Some(Effect::React { to, .. }) => *to,
-        other => panic!("{other:?}"),
-    };
     kit.press("ctrl+up");
-    assert_eq!(reacts_to(kit.enter("/react +1")), of("mallory", 1));
+    assert_eq!(change(&kit.enter("/react +1")).0, of("mallory", 1));
     kit.press("ctrl+up ctrl+up");
-    assert_eq!(reacts_to(kit.enter("/react +1")), of("bob", 1));
+    assert_eq!(change(&kit.enter("/react +1")).0, of("bob", 1));
     // An own one is edited though another one has its id.
     let mut kit = with_a_twin(2);
-    let edits = kit.enter("/edit no");
+    assert_eq!(change(&kit.enter("/edit no")).0, of("alice", 2));
+}
+
+#[test]
+fn an_own_edit_is_shown_at_once_and_as_what_waits() {
+    let mut kit = kit();
+    kit.queue("/edit no", 9);
+    assert!(kit.screen().contains("no edited, queued"), "{}", kit.screen());
+    assert_eq!((kit.state.queued(), text_of(&kit, "alice", 2).as_str()), (1, "yes"));
+    // What is edited next is what it says now.
+    kit.press("up");
+    assert_eq!(kit.draft(), "no");
+    kit.press("esc");
+    kit.news(News::Delivery { id: id(9), state: Delivery::Sent });
+    let screen = kit.screen();
+    assert!(screen.contains("no edited") && !screen.contains("queued"), "{screen}");
+    assert_eq!(kit.state.queued(), 0);
+    let (target, of) = ("#ops".to_owned(), of("alice", 2));
+    let (said, text) = (said(of, 9), "no".to_owned());
+    kit.news(News::Edited { target, said, of, seq: Seq(9), text });
+    assert_eq!(text_of(&kit, "alice", 2), "no");
+    assert!(kit.screen().contains("no edited"), "{}", kit.screen());
+}
+
+#[test]
+fn an_own_deletion_is_shown_at_once_and_comes_back_if_it_is_refused() {
+    let mut kit = kit();
+    kit.queue("/delete", 9);
+    let screen = kit.screen();
+    assert!(screen.contains("(deleted) queued") && !screen.contains("yes"), "{screen}");
+    // What is on its way out is not deleted twice.
+    assert!(kit.enter("/delete").is_empty());
+    let notice = crate::kit::notice("you are not a member");
+    kit.news(News::Failed { order: None, id: Some(id(9)), target: None, notice });
+    let screen = kit.screen();
+    assert!(screen.contains("alice    yes") && !screen.contains("(deleted)"), "{screen}");
+    assert!(screen.contains("not deleted: you are not a member"), "{screen}");
+}
+
+#[test]
+fn an_own_reaction_waits_and_so_does_taking_it_back() {
+    let mut kit = kit();
+    kit.queue("/react +1", 9);
+    assert!(kit.screen().contains("+1 alice (queued)"), "{}", kit.screen());
+    let off = Change::React { word: "+1".to_owned(), on: false };
+    assert_eq!(change(&kit.enter("/react +1")).1, off, "what waits is there");
+    kit.news(News::Delivery { id: id(9), state: Delivery::Sent });
+    assert!(!kit.screen().contains("queued"), "{}", kit.screen());
+    let (target, to, word, by) =
+        ("#ops".to_owned(), of("bob", 1), "+1".to_owned(), "alice".to_owned());
+    kit.news(News::Reacted { target, said: of("alice", 9), to, word, by, on: true });
+    kit.queue("/react +1", 10);
+    assert!(kit.screen().contains("+1 taken back (queued)"), "{}", kit.screen());
+    let (target, word, by) = ("#ops".to_owned(), "+1".to_owned(), "alice".to_owned());
+    kit.news(News::Reacted { target, said: of("alice", 10), to, word, by, on: false });
+    assert!(!kit.screen().contains("+1"), "{}", kit.screen());
+}
+
+#[test]
+fn a_refused_edit_says_so_and_can_be_recalled() {
+    let mut kit = kit();
+    kit.queue("/edit no", 9);
+    let notice = crate::kit::notice("too late");
+    kit.news(News::Failed { order: None, id: Some(id(9)), target: None, notice });
+    let screen = kit.screen();
+    assert!(screen.contains("not edited to \"no\": too late"), "{screen}");
+    assert!(screen.contains("alice    yes") && !screen.contains("queued"), "{screen}");
+    kit.press("ctrl+r");
+    kit.type_in("no");
+    kit.press("enter");
+    assert_eq!(kit.draft(), "no");
+}
+
+#[test]
+fn what_is_queued_is_changed_while_it_waits() {
+    let mut kit = kit();
+    kit.queue("helo", 9);
+    kit.press("up");
+    assert_eq!((kit.draft().as_str(), kit.state.editing), ("helo", Some(of("alice", 9))));
+    kit.press("esc");
+    kit.queue("/edit hello", 10);
+    assert!(kit.screen().contains("hello edited, queued"), "{}", kit.screen());
+    assert_eq!(kit.state.queued(), 2);
+    kit.queue("/topic Deploys", 11);
+    assert!(kit.screen().contains("* alice sets the topic: Deploys"), "{}", kit.screen());
+}
+
+/// As a screen is opened: what earlier runs have left.
+fn reopened(unsent: Vec<(u64, engine::Body)>, deliveries: Vec<(u64, Delivery)>) -> Kit {
+    let mut setup = crate::kit::setup((100, 30));
+    let ops = &mut setup.conversations[1];
+    ops.unsent = unsent
+        .into_iter()
+        .map(|(number, body)| Unsent { id: id(number), time: crate::kit::NOW, body })
+        .collect();
+    ops.deliveries = deliveries.into_iter().map(|(number, state)| (id(number), state)).collect();
+    let mut kit = Kit::with(setup, openchat_tui::Config::default());
+    let of_vault = |message: Message| Message { delivery: None, ..message };
+    let said = [message(1, "bob", "ready?"), message(2, "alice", "yes"), message(3, "alice", "go")];
+    kit.past("#ops", said.into_iter().map(of_vault).collect());
+    kit
+}
+
+#[test]
+fn what_became_of_messages_of_earlier_runs_is_shown() {
+    let delivered = Delivery::Delivered { count: 2, of: 4 };
+    let mut kit = reopened(Vec::new(), vec![(2, delivered), (3, Delivery::Sent)]);
+    let screen = kit.screen();
+    let line = |text: &str| screen.lines().find(|line| line.contains(text)).unwrap().to_owned();
+    assert!(line("yes").contains("delivered 2/4"), "{screen}");
+    assert!(line("go ").contains("sent"), "{screen}");
+    // A message of somebody else's under the same id has none.
+    assert!(!line("ready?").contains("delivered"), "{screen}");
+    let state = Delivery::Delivered { count: 3, of: 4 };
+    kit.news(News::Delivery { id: id(2), state });
+    assert!(kit.screen().contains("delivered 3/4"), "{}", kit.screen());
+}
+
+#[test]
+fn what_earlier_runs_left_unsent_is_there_as_queued() {
+    let unsent = vec![
+        (7, engine::Body::Text("said offline".to_owned())),
+        (8, engine::Body::Edit { of: id(2), text: "no".to_owned() }),
+        (9, engine::Body::Reaction { to: of("bob", 1), emoji: "+1".to_owned(), on: true }),
+        (10, engine::Body::Reply { to: of("bob", 1), text: "almost".to_owned() }),
+    ];
+    let mut kit = reopened(unsent, Vec::new());
+    let screen = kit.screen();
+    let line = |text: &str| screen.lines().find(|line| line.contains(text)).unwrap().to_owned();
+    assert!(line("said offline").contains("queued"), "{screen}");
     assert!(
-        matches!(&edits[..], [Effect::Edit { of: it, .. }] if *it == of("alice", 2)),
-        "{edits:?}"
+        screen.contains("no edited, queued") && screen.contains("+1 alice (queued)"),
+        "{screen}"
     );
+    assert!(screen.contains("re: bob \"ready?\""), "{screen}");
+    assert_eq!(kit.state.queued(), 4);
+    kit.say("#ops", Message { id: id(7), ..message(4, "alice", "said offline") });
+    assert_eq!(kit.screen().matches("said offline").count(), 1);
+    assert_eq!(kit.state.queued(), 3);
 }

@@ -32,7 +32,11 @@ fn talk(kit: &mut Kit) {
             sender: "bob".to_owned(),
             text: "deploy of 2.4 at 20:30, ok?".to_owned(),
         })),
-        reactions: vec![Reaction { word: "+1".to_owned(), by: vec!["bob".to_owned()] }],
+        reactions: vec![Reaction {
+            word: "+1".to_owned(),
+            by: vec!["bob".to_owned()],
+            queued: false,
+        }],
         ..message(80, "carol", "go. notes: https://wiki.acme/rel-2.4")
     };
     let done =
