@@ -19,7 +19,8 @@ use crate::{
     out, target,
 };
 use input::{Grammar, Reader};
-use openchat_client::{Ask, End, Front, Identity, SessionError, Until, engine::Target};
+use openchat_client::{Ask, End, Front, Identity, SessionError, Until, engine::Target, session};
+use openchat_wire::Name;
 pub(crate) use screen::line;
 use screen::{Screen, Style};
 use shared::Shared;
@@ -71,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &JoinArgs) -> Result<Exit, Fault> {
         // Whoever read the output has had enough, as `head` has.
         Err(SessionError::Front { cause, queued: 0 }) if is_closed(&cause) => Ok(Exit::Ok),
         Err(SessionError::Front { cause, queued }) if is_closed(&cause) => {
-            Err(still_queued(context, queued))
+            Err(still_queued(context, queued, None))
         }
         Err(error) => Err(fault(error)),
     }
@@ -119,7 +120,7 @@ fn finish(
             let lost = format!("; {} messages were not stored", end.lost);
             Err(Fault { message: fault.message + &lost, ..fault })
         }
-        End { queued: 1.., .. } => Err(still_queued(context, end.queued)),
+        End { queued: 1.., .. } => Err(still_queued(context, end.queued, None)),
         End { done: false, offline: Some(cause), .. } => Err(context.hints.dial(server, cause)),
         _ if shared.refused() => Ok(Exit::Failure),
         End { done: false, .. } => {
@@ -141,11 +142,35 @@ pub(crate) fn halted() -> Fault {
     Fault::new(Exit::Trust, "halted", message, hint)
 }
 
-pub(crate) fn still_queued(context: &Context, queued: usize) -> Fault {
+/// Why something is queued; what is `about` one conversation, or anywhere.
+pub(crate) fn still_queued(context: &Context, queued: usize, about: Option<&Target>) -> Fault {
     let are = if queued == 1 { "message is" } else { "messages are" };
+    if let Some(who) = held(context, about) {
+        return held_for(context, &format!("{queued} {are}"), &who);
+    }
     let message = format!("{queued} {are} stored and not acknowledged yet");
     let hint = context.hints.command("join") + " sends what is queued";
     Fault::new(Exit::Queued, "queued", message, hint)
+}
+
+/// Whose key has changed, so that what is said there waits for a decision.
+fn held(context: &Context, about: Option<&Target>) -> Option<Name> {
+    let (vault, identity) = context.look().ok()?;
+    // Why it is queued is a better answer; that it is, stands without.
+    let mut held = session::stored(&vault, &identity).ok()?.held.into_iter();
+    held.find(|(target, _)| about.is_none_or(|about| about == target)).map(|(_, who)| who)
+}
+
+fn held_for(context: &Context, what: &str, who: &Name) -> Fault {
+    let message = format!(
+        "{what} stored, and not sent: {who} has another key than the one that you verified"
+    );
+    let [verify, accept] = ["verify", "trust accept"].map(|args| {
+        let command = context.hints.command(args);
+        format!("{command} {who}")
+    });
+    let hint = format!("{verify}; or without comparing: {accept}");
+    Fault::new(Exit::Queued, "held", message, hint)
 }
 
 /// Opens the conversation and talks until the end.

@@ -131,8 +131,9 @@ struct Asker<'a> {
     /// The conversation that the orders are about, whose news are told.
     about: Option<String>,
     target: Option<String>,
-    /// The message to send. Those that earlier processes left are told of, too.
+    /// The message to send, and where. Those that earlier processes left are told of, too.
     message: Option<MessageId>,
+    place: Option<Target>,
     acknowledged: Option<Seq>,
     /// Whether it waits for somebody to have the message, and who has it.
     waits: bool,
@@ -140,7 +141,8 @@ struct Asker<'a> {
     failed: Option<Fault>,
     /// Whether this is the person's answer to the alarm that there is a copy.
     rejoins: bool,
-    is_copied: bool,
+    /// Whether there is nothing left to wait for.
+    is_over: bool,
     /// Whether it was said that there is no connection.
     offline: bool,
 }
@@ -157,12 +159,13 @@ impl<'a> Asker<'a> {
             about: None,
             target: None,
             message: None,
+            place: None,
             acknowledged: None,
             waits: false,
             delivered: None,
             failed: None,
             rejoins: false,
-            is_copied: false,
+            is_over: false,
             offline: false,
         }
     }
@@ -188,8 +191,8 @@ impl<'a> Asker<'a> {
     }
 
     fn send(&mut self, message: Ask) {
-        if let Ask::Send { id, .. } | Ask::Say { id, .. } = &message {
-            self.message = Some(*id);
+        if let Ask::Send { target, id, .. } | Ask::Say { target, id, .. } = &message {
+            (self.message, self.place) = (Some(*id), Some(target.clone()));
         }
         self.ask(message);
     }
@@ -298,7 +301,7 @@ impl Front for Asker<'_> {
     fn opened(&mut self, _target: &str) {}
 
     fn is_over(&self) -> bool {
-        self.is_copied
+        self.is_over
     }
 
     /// What was said is left for `openchat join`.
@@ -329,7 +332,16 @@ impl Front for Asker<'_> {
                 {
                     self.tell(report)?;
                     self.fail(self.teller.hints.copied(target.as_deref()));
-                    self.is_copied = true;
+                    self.is_over = true;
+                }
+                // Only a person's decision brings it further. The last word says which, for people.
+                Report::Event(event @ Event::Waiting { target, code: "held", .. })
+                    if self.place.as_ref().is_some_and(|place| place.to_string() == *target) =>
+                {
+                    if self.context.out.json {
+                        out::data(&json::event(event, None))?;
+                    }
+                    self.is_over = true;
                 }
                 Report::Event(Event::Progress(progress))
                     if progress.own && self.message == Some(progress.file.id) =>

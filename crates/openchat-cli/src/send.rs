@@ -53,8 +53,8 @@ fn said(context: &Context, args: &SendArgs) -> Result<Vec<Say>, Fault> {
     Ok(all)
 }
 
-fn say(context: &Context, target: &Target, what: Say, patience: Patience) -> Result<Exit, Fault> {
-    let (id, target) = (outside::message_id(), target.clone());
+fn say(context: &Context, to: &Target, what: Say, patience: Patience) -> Result<Exit, Fault> {
+    let (id, target) = (outside::message_id(), to.clone());
     let Patience { delivered, limit } = patience;
     let ask = match what {
         Say::Text(text) => Ask::Send { target, id, text },
@@ -80,7 +80,7 @@ fn say(context: &Context, target: &Target, what: Say, patience: Patience) -> Res
         Outcome::Unanswered(End { lost: 1.., offline, .. }) => Err(not_stored(context, offline)?),
         Outcome::Unanswered(_) | Outcome::Done(_) => {
             print(context, &json::queued(id), id)?;
-            Err(join::still_queued(context, 1))
+            Err(join::still_queued(context, 1, Some(to)))
         }
     }
 }

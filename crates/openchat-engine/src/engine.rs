@@ -7,7 +7,7 @@ use openchat_crypto::CryptoRng;
 use openchat_group::Group;
 use openchat_roster::Roster;
 use openchat_wire::{
-    Blob, Epoch, Fingerprint, GroupId, MessageId, UnixMillis,
+    Blob, Epoch, Fingerprint, GroupId, MessageId, Name, UnixMillis,
     limits::PING_INTERVAL,
     relay::{Answer, Refusal, Request, ToClient},
 };
@@ -168,6 +168,12 @@ impl Engine {
     /// All conversations, in the order in which this device came to know them.
     pub fn conversations(&self) -> impl Iterator<Item = Summary> {
         self.conversations.values().map(|conversation| self.summary(conversation))
+    }
+
+    /// Where something waits to be sent until the person has decided about a key, and whose it is.
+    pub fn held(&self) -> impl Iterator<Item = (Target, Name)> {
+        let waiting = self.conversations.values().filter(|it| it.queued() > 0);
+        waiting.filter_map(|it| Some((it.label.clone(), it.held_by(&self.shared)?)))
     }
 
     /// The conversation that is meant, if it is known.

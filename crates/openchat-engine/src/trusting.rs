@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     pins::Pin,
     safety::{SafetyNumber, safety_text},
-    shared::{Now, deciding},
+    shared::{Now, Shared, deciding},
     target::Target,
 };
 
@@ -110,10 +110,7 @@ impl Conversation {
     /// Whether somebody here was verified under another key than it has here, or has got another one
     /// since. The person is told once.
     pub(crate) fn is_held(&mut self, now: &mut Now<'_>) -> bool {
-        let mut verified = now.shared.pins.verified();
-        let holds =
-            |(name, pin): &(&Name, Pin)| self.key_of(name, *pin).is_some_and(|key| pin.holds(&key));
-        let Some(who) = verified.find(holds).map(|(name, _)| name.clone()) else {
+        let Some(who) = self.held_by(now.shared) else {
             self.notes.held = None;
             return false;
         };
@@ -125,6 +122,14 @@ impl Conversation {
             self.notes.held = Some(who);
         }
         true
+    }
+
+    /// Whose key the person has to decide about before anything is sent here.
+    pub(crate) fn held_by(&self, shared: &Shared) -> Option<Name> {
+        let mut verified = shared.pins.verified();
+        let holds =
+            |(name, pin): &(&Name, Pin)| self.key_of(name, *pin).is_some_and(|key| pin.holds(&key));
+        verified.find(holds).map(|(name, _)| name.clone())
     }
 
     /// The key under which this person is here, if it is.

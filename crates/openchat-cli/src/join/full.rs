@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, target: Target) -> Result<Exit, Fault> {
     screen.map_err(|error| Fault::output(&error))?;
     match ended.map_err(fault)? {
         End { stopped: true, .. } => Ok(Exit::Interrupted),
-        End { queued: queued @ 1.., .. } => Err(still_queued(context, queued)),
+        End { queued: queued @ 1.., .. } => Err(still_queued(context, queued, None)),
         End { .. } => Ok(Exit::Ok),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     vault::{Identity, Vault},
 };
 use openchat_engine::{Contact, Delivery, Engine, Snapshot, Summary, Target, Unsent};
-use openchat_wire::{Fingerprint, MessageId, UnixMillis};
+use openchat_wire::{Fingerprint, MessageId, Name, UnixMillis};
 
 /// What is stored of the conversations.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Stored {
     pub contacts: Vec<Contact>,
     /// Messages that are not acknowledged yet.
     pub queued: usize,
+    /// Where some of them wait for a decision about somebody's key, and about whose.
+    pub held: Vec<(Target, Name)>,
     /// Entries of the transparency log that this device has checked.
     pub log_size: u64,
     /// When the server signed the newest head of that log which this device has seen.
@@ -68,6 +70,7 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
         conversations,
         contacts,
         queued: engine.queued(),
+        held: engine.held().collect(),
         log_size: engine.log_size(),
         log_time: engine.log_time(),
         warnings: engine.warnings().map(str::to_owned).collect(),
