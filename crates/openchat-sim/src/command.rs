@@ -29,13 +29,18 @@ pub fn program(name: &str) -> Command {
     let path = built(name);
     assert!(path.exists(), "{} is missing: cargo build --workspace", path.display());
     let mut command = Command::new(path);
+    unset(&mut command);
+    command
+}
+
+/// Takes the settings of the person who runs the tests out of a command's environment.
+pub(crate) fn unset(command: &mut Command) {
     for (key, _) in std::env::vars_os() {
         let ours = key.to_string_lossy().starts_with("OPENCHAT_");
         if ours || key == "XDG_CONFIG_HOME" || key == "XDG_DATA_HOME" || key == "NO_COLOR" {
             command.env_remove(key);
         }
     }
-    command
 }
 
 /// Programs stand beside the folder of test executables: `target/debug/deps/..`.

@@ -14,6 +14,7 @@ mod desktop;
 mod figures;
 mod lines;
 mod person;
+pub mod picture;
 pub mod schema;
 mod search;
 mod server;

@@ -40,7 +40,8 @@ impl Person {
     /// The same person with further variables in the environment of each command.
     #[must_use]
     pub fn with_environment(self, variables: impl IntoIterator<Item = (String, OsString)>) -> Self {
-        Self { environment: variables.into_iter().collect(), ..self }
+        let environment = self.environment.iter().cloned().chain(variables).collect();
+        Self { environment, ..self }
     }
 
     /// The variables that make this person's `openchat` find its files and the server's.

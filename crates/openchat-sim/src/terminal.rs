@@ -1,6 +1,6 @@
 //! A real terminal with `openchat` in it, by way of tmux.
 
-use crate::{PATIENCE, Person, program};
+use crate::{PATIENCE, Person, command::unset, program};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,23 +25,42 @@ impl Terminal {
     /// # Panics
     /// If there is no tmux.
     #[must_use]
-    pub fn open(person: &Person, args: &[&str], (width, height): (u16, u16)) -> Self {
+    pub fn open(person: &Person, args: &[&str], size: (u16, u16)) -> Self {
+        // tmux itself sometimes loses the exit code of a program that ends at once; a shell tells it.
+        let mut command = vec!["-c", "\"$@\"; echo \"exit code $?\"; exec sleep 600", "sh"];
+        let openchat = program("openchat");
+        command.push(openchat.get_program().to_str().expect("a path in UTF-8"));
+        command.extend(["-P", person.name()]);
+        Self::run(person, &[&command, args].concat(), size)
+    }
+
+    /// A shell as this person has it, who need not say which profile.
+    ///
+    /// # Panics
+    /// If there is no tmux.
+    #[must_use]
+    pub fn shell(person: &Person, size: (u16, u16)) -> Self {
+        let openchat = PathBuf::from(program("openchat").get_program());
+        let mut path = openchat.parent().expect("a folder").as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let profile = ("OPENCHAT_PROFILE".to_owned(), person.name().into());
+        let prompt = ("PS1".to_owned(), "$ ".into());
+        let person = person.clone().with_environment([("PATH".to_owned(), path), profile, prompt]);
+        Self::run(&person, &["-i"], size)
+    }
+
+    /// `sh ARGS` in a terminal.
+    fn run(person: &Person, args: &[&str], (width, height): (u16, u16)) -> Self {
         let place = tempfile::Builder::new().prefix("openchat-tmux-").tempdir();
         let place = place.expect("a temporary place");
         let terminal = Self { place, who: person.name().to_owned() };
         let mut command = terminal.tmux(["-f", "/dev/null"]);
         command.args(["new-session", "-d"]);
         command.arg(format!("-x{width}")).arg(format!("-y{height}"));
-        for (name, value) in person.environment() {
-            let mut variable = name;
-            variable.push("=");
-            variable.push(value);
-            command.arg("-e").arg(variable);
-        }
-        // tmux itself sometimes loses the exit code of a program that ends at once; a shell tells it.
-        command.args(["--", "sh", "-c", "\"$@\"; echo \"exit code $?\"; exec sleep 600", "sh"]);
-        command.arg(program("openchat").get_program());
-        command.args(["-P", person.name()]).args(args);
+        // This starts tmux's server, whose environment is that of its windows.
+        command.envs(person.environment());
+        command.args(["--", "sh"]).args(args);
         terminal.done(&mut command);
         terminal
     }
@@ -87,6 +106,12 @@ impl Terminal {
         self.done(&mut self.tmux(["capture-pane", "-p"]))
     }
 
+    /// What stands there, with the sequences that colour it.
+    #[must_use]
+    pub fn coloured(&self) -> String {
+        self.done(&mut self.tmux(["capture-pane", "-p", "-e", "-N"]))
+    }
+
     /// Waits until this stands there; gives the screen.
     ///
     /// # Panics
@@ -129,6 +154,7 @@ impl Terminal {
 
     fn tmux<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new("tmux");
+        unset(&mut command);
         command.arg("-S").arg(self.socket()).args(args).env_remove("TMUX");
         command
     }
