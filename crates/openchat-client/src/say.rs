@@ -15,6 +15,17 @@ pub fn dropped(count: u64, first: u64, last: u64) -> String {
     }
 }
 
+/// What went before anybody was shown it.
+#[must_use]
+pub fn forgotten(unshown: u64) -> String {
+    match unshown {
+        1 => "1 message is gone: its time was over before it was shown here".to_owned(),
+        _ => {
+            format!("{unshown} messages are gone: their time was over before they were shown here")
+        }
+    }
+}
+
 /// What changed for somebody, and by whom.
 #[must_use]
 pub fn changed(name: &Name, change: MemberChange, by: Option<&Name>, count: u32) -> String {

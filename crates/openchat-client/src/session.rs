@@ -8,6 +8,7 @@
 mod ask;
 mod drain;
 mod files;
+mod forgotten;
 mod front;
 mod guests;
 mod kept;
@@ -370,7 +371,8 @@ impl Session {
             self.vault.follow(&ca)?;
         }
         self.vault.apply(&output.changes, survive)?;
-        self.vault.tidy()?;
+        let forgotten = self.vault.tidy()?;
+        self.tell_forgotten(&forgotten)?;
         if let Some(outgoing) = &self.outgoing {
             output.requests.iter().for_each(|request| outgoing.send(request));
         }

@@ -8,6 +8,7 @@
 
 mod backup;
 mod contents;
+mod ends;
 mod error;
 mod evidence;
 mod file;

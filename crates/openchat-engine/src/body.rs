@@ -8,6 +8,7 @@ use openchat_wire::{
     DecodeError, Digest, Fingerprint, MessageId, decode, encode,
     limits::{
         FILE_CHUNK, MAX_EMOJI, MAX_ENTRY, MAX_FILE, MAX_FILE_NAME, MAX_TEXT, MAX_TIMER, MAX_TOPIC,
+        MIN_TIMER,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -112,8 +113,8 @@ pub enum BodyError {
     /// A topic is not a line of text.
     #[error("a topic that is not one line of at most {MAX_TOPIC} characters")]
     Topic,
-    /// A timer is longer than a year, or has parts of seconds.
-    #[error("a timer that is not of whole seconds up to a year")]
+    /// A timer is shorter than some minutes or longer than a year, or has parts of seconds.
+    #[error("a timer that is not of whole seconds, from {} minutes to a year", MIN_TIMER.as_secs() / 60)]
     Timer,
     /// A file's name is a path, or would do something where it is shown.
     #[error("a file whose name is not a plain one of at most {MAX_FILE_NAME} bytes")]
@@ -363,7 +364,7 @@ fn is_line(topic: &str) -> bool {
 }
 
 fn is_timer(time: Duration) -> bool {
-    !time.is_zero() && time <= MAX_TIMER && time.subsec_nanos() == 0
+    (MIN_TIMER..=MAX_TIMER).contains(&time) && time.subsec_nanos() == 0
 }
 
 fn is_name(name: &str) -> bool {

@@ -197,6 +197,12 @@ pub(crate) fn news(report: &Report, now: UnixMillis) -> Vec<News> {
             let notice = Notice { time: now, tone: Tone::News, text, hint: None };
             vec![News::Notice { target: Some(target.clone()), notice }]
         }
+        Report::Forgotten { unshown: 0, .. } => Vec::new(),
+        Report::Forgotten { target, unshown } => {
+            let text = say::forgotten(*unshown);
+            let notice = Notice { time: now, tone: Tone::Warning, text, hint: None };
+            vec![News::Notice { target: Some(target.clone()), notice }]
+        }
         Report::Event(event) => of_event(event, now),
     }
 }

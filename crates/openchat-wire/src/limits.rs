@@ -34,6 +34,10 @@ pub const FILE_CHUNK: usize = 128 * 1024;
 /// The longest time that messages may be asked to be kept for. Longer is no promise but a habit.
 pub const MAX_TIMER: Duration = Duration::from_hours(365 * 24);
 
+/// Shortest time for which members are asked to keep messages. It counts from when a device has shown
+/// one: whoever has looked away from the screen for a moment still finds it there.
+pub const MIN_TIMER: Duration = Duration::from_mins(5);
+
 /// Bytes of one letter. A Welcome has about 400.
 pub const MAX_LETTER: usize = 1024;
 

@@ -40,6 +40,10 @@ impl Teller {
             Report::Contact(contact) => {
                 (Level::Warning, say::contact(contact).trim_end().to_owned())
             }
+            Report::Forgotten { unshown: 0, .. } => return None,
+            Report::Forgotten { target, unshown } => {
+                (Level::Warning, format!("{target}: {}", say::forgotten(*unshown)))
+            }
             Report::Standing(summary) => (Level::Warning, standing::said(summary)),
             Report::Event(event) => self.event(event)?,
         };
@@ -220,6 +224,16 @@ mod tests {
             said(Event::Ready { target, epoch: Epoch(2), members }).1,
             "#general: epoch 2, alice (me, admin), bob (certified, online), carol (certified, unclaimed)"
         );
+    }
+
+    #[test]
+    fn what_went_unshown_is_counted_and_the_rest_is_no_news() {
+        let gone = |unshown| Report::Forgotten { target: "#general".to_owned(), unshown };
+        let teller = teller(false);
+        assert!(teller.notice(&gone(0)).is_none());
+        let said = teller.notice(&gone(2)).unwrap().1;
+        let all = "#general: 2 messages are gone: their time was over before they were shown here";
+        assert_eq!(said, all);
     }
 
     #[test]

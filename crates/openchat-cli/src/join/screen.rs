@@ -89,6 +89,7 @@ impl Screen {
             Report::Event(event) if !self.concerns(event) => self.announcement(event),
             Report::Online | Report::Offline { .. } if !self.is_new(report) => (none(), none()),
             Report::File { progress, .. } if !self.shows(&progress.target) => (none(), none()),
+            Report::Forgotten { target, .. } if !self.shows(target) => (none(), none()),
             Report::Event(Event::Message(message)) => (self.message(message), none()),
             Report::Event(Event::Done { order, target }) => self.done(*order, target),
             Report::Event(Event::Failed { order: Some(FIRST), .. }) => (none(), none()),

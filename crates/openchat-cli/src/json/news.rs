@@ -37,6 +37,10 @@ pub(crate) fn news(line: &str) -> Option<FromHolder> {
         "file" => FromHolder::Report(of.file()?),
         "saved" => FromHolder::Report(of.saved()?),
         "evidence" => FromHolder::Report(Report::Evidence(PathBuf::from(of.text("path")?))),
+        "forgotten" => FromHolder::Report(Report::Forgotten {
+            target: of.string("target")?,
+            unshown: of.number("unshown")?,
+        }),
         "conversation" => FromHolder::Report(Report::Standing(of.summary()?)),
         "contact" => FromHolder::Report(Report::Contact(of.contact()?)),
         kind => FromHolder::Report(Report::Event(of.event(kind)?)),

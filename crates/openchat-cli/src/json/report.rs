@@ -62,6 +62,7 @@ pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
         Report::Standing(summary) => conversation(summary, None),
         Report::Contact(contact) => self::contact(contact, reference),
         Report::Evidence(path) => evidence(&path.to_string_lossy()),
+        Report::Forgotten { target, unshown } => forgotten(target, *unshown),
         Report::Online => connection("online", None),
         Report::Offline { cause, .. } => connection("offline", Some(cause)),
     }
@@ -360,6 +361,15 @@ fn member(
     }
     let by = by.map(Name::as_str);
     line(&Object::of("member", Member { target, who, change, by, epoch, count }))
+}
+
+fn forgotten(target: &str, unshown: u64) -> String {
+    #[derive(Serialize)]
+    struct Forgotten<'a> {
+        target: &'a str,
+        unshown: u64,
+    }
+    line(&Object::of("forgotten", Forgotten { target, unshown }))
 }
 
 fn dropped(target: &str, count: u64, first: u64, last: u64) -> String {

@@ -194,6 +194,9 @@ impl<'a> Listener<'a> {
                 | Event::Dropped { target, .. }
                 | Event::Gone { target, .. },
             ) if self.places.contains_key(target) => self.tell(report),
+            Report::Forgotten { target, .. } if self.places.contains_key(target) => {
+                self.tell(report)
+            }
             Report::Event(Event::Alarm { .. } | Event::Expiring { .. }) | Report::Evidence(_) => {
                 self.tell(report)
             }

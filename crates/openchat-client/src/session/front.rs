@@ -40,6 +40,13 @@ pub enum Report {
         /// Where it is.
         path: PathBuf,
     },
+    /// Messages went because their time was over.
+    Forgotten {
+        /// Of which conversation.
+        target: String,
+        /// How many of them, of others', had not been shown here, or told to this listener.
+        unshown: u64,
+    },
     /// A file that proves to others that the server has lied.
     Evidence(PathBuf),
     /// The server has accepted this device and answers.

@@ -157,6 +157,7 @@ const fn is_for_listeners(report: &Report) -> bool {
                 | Event::Waiting { .. }
                 | Event::Progress(_)
         ) | Report::File { .. }
+            | Report::Forgotten { unshown: 0, .. }
     )
 }
 
@@ -247,6 +248,16 @@ impl Guests {
 
     pub(super) fn is_sender(&self, id: &MessageId) -> bool {
         self.senders.contains_key(id)
+    }
+
+    /// Tells everybody who follows this group what went before they were told of it.
+    pub(super) fn tell_missed(
+        &mut self,
+        group: &GroupId,
+        target: &str,
+        vault: &mut Vault,
+    ) -> Result<(), VaultError> {
+        self.inside.values_mut().try_for_each(|guest| guest.tell_missed(group, target, vault))
     }
 
     /// Takes off what is answered; gives what to open now: with the order, and the conversation.
@@ -372,11 +383,31 @@ impl Inside {
                 _ => continue,
             };
             self.follows.insert(group, Place { seq, is_behind: true });
+            self.tell_missed(&group, &summary.target.to_string(), vault)?;
         }
         let Some(listening) = &mut self.listens else { return Ok(None) };
         let begins = !listening.has_begun;
         listening.has_begun = true;
         Ok(begins.then_some(listening.order))
+    }
+
+    /// Tells what went before this listener, or the person, was told of it. Of a listener without a name
+    /// nobody knows what it was told.
+    fn tell_missed(
+        &mut self,
+        group: &GroupId,
+        target: &str,
+        vault: &mut Vault,
+    ) -> Result<(), VaultError> {
+        let listener = self.listens.as_ref().map(|listening| listening.follow.listener.as_ref());
+        if listener == Some(None) || !self.follows.contains_key(group) {
+            return Ok(());
+        }
+        let unshown = vault.take_missed(listener.flatten(), group)?;
+        if unshown > 0 {
+            self.say(&Report::Forgotten { target: target.to_owned(), unshown });
+        }
+        Ok(())
     }
 
     /// Reads on in the vault as far as there is room.

@@ -58,6 +58,9 @@ impl Session {
         }
         front.opened(&called);
         let Some(group) = found.and_then(|summary| summary.group) else { return Ok(()) };
+        if front.shows(&called) {
+            self.tell_unshown(&group, &called, front)?;
+        }
         while front.shows(&called) {
             let messages = match self.places.get(&called) {
                 Some(place) => self.vault.after(&group, *place, PAGE)?,

@@ -8,7 +8,8 @@
 //! The file is a database whose first 16 bytes, which `SQLCipher` leaves in the clear, are the salt of the
 //! passphrase.
 
-use super::{NO_GROUP, Unlock, Vault, VaultError, file, identity::Identity, schema};
+use super::{NO_GROUP, Unlock, Vault, VaultError, ends, file, identity::Identity, schema};
+use crate::outside::now;
 use openchat_crypto::{Cost, Passphrase, Salt, Secret};
 use openchat_engine::Key;
 use openchat_wire::GroupId;
@@ -50,10 +51,14 @@ impl Vault {
         let transaction = backup.transaction()?;
         transaction.execute_batch(schema::TABLES)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
+        let over = format!("NOT {}", ends::lasting(&ends::millis(now()).to_string()));
         for table in &WHOLE_TABLES {
-            copy_rows(&self.database, &transaction, table, |_| true)?;
+            let lasts = |of| format!("NOT EXISTS (SELECT 1 FROM messages m WHERE {of} AND {over})");
+            let which: Vec<String> = table.of.iter().map(lasts).collect();
+            copy_rows(&self.database, &transaction, (table, &which.join(" AND ")), |_| true)?;
         }
-        copy_rows(&self.database, &transaction, &RECORDS, |row| is_kept(row).unwrap_or(false))?;
+        let kept = |row: &rusqlite::Row<'_>| is_kept(row).unwrap_or(false);
+        copy_rows(&self.database, &transaction, (&RECORDS, ""), kept)?;
         transaction.commit()?;
         drop(backup);
         let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
@@ -78,7 +83,7 @@ impl Vault {
         }
         let transaction = vault.database.transaction()?;
         for table in WHOLE_TABLES.iter().chain([&RECORDS]) {
-            copy_rows(&backup, &transaction, table, |_| true)?;
+            copy_rows(&backup, &transaction, (table, ""), |_| true)?;
         }
         transaction.commit()?;
         vault.write_back()?;
@@ -93,15 +98,24 @@ impl Vault {
 struct Table {
     name: &'static str,
     columns: &'static [&'static str],
+    /// Which messages `m` a row `t` belongs to: with what is over goes what was on it.
+    of: &'static [&'static str],
 }
+
+const ON_A_MESSAGE: &str = "m.grp = t.grp AND m.fingerprint = t.author AND m.id = t.id";
+
+/// One's own files have no group.
+const OWN_FILE: &str = "t.grp = zeroblob(32) AND m.id = t.id AND m.fingerprint = t.author
+    AND m.own = 1 AND m.kind = 11";
 
 /// In the order in which they refer to each other.
 const WHOLE_TABLES: [Table; 8] = [
     Table {
         name: "identity",
         columns: &["one", "name", "key", "certificate", "ca", "ca_pin", "server", "server_keys"],
+        of: &[],
     },
-    Table { name: "conversations", columns: &["grp", "target", "shown"] },
+    Table { name: "conversations", columns: &["grp", "target", "shown"], of: &[] },
     Table {
         name: "messages",
         columns: &[
@@ -122,18 +136,29 @@ const WHOLE_TABLES: [Table; 8] = [
             "edited",
             "due",
         ],
+        of: &["m.row = t.row"],
     },
     Table {
         name: "reactions",
         columns: &["grp", "author", "id", "fingerprint", "emoji", "sender", "own", "seq"],
+        of: &[ON_A_MESSAGE],
     },
-    Table { name: "holding", columns: &["grp", "kind", "sender", "time", "body"] },
-    Table { name: "files", columns: &["grp", "author", "id", "name", "size", "hash", "state"] },
-    Table { name: "file_parts", columns: &["grp", "author", "id", "part", "bytes"] },
-    Table { name: "retention", columns: &["grp", "seconds"] },
+    Table { name: "holding", columns: &["grp", "kind", "sender", "time", "body"], of: &[] },
+    Table {
+        name: "files",
+        columns: &["grp", "author", "id", "name", "size", "hash", "state"],
+        of: &[ON_A_MESSAGE, OWN_FILE],
+    },
+    Table {
+        name: "file_parts",
+        columns: &["grp", "author", "id", "part", "bytes"],
+        of: &[ON_A_MESSAGE, OWN_FILE],
+    },
+    Table { name: "retention", columns: &["grp", "seconds"], of: &[] },
 ];
 
-const RECORDS: Table = Table { name: "records", columns: &["kind", "grp", "sub", "value"] };
+const RECORDS: Table =
+    Table { name: "records", columns: &["kind", "grp", "sub", "value"], of: &[] };
 
 /// Whether a record belongs into a backup.
 fn is_kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
@@ -145,13 +170,14 @@ fn is_kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
 fn copy_rows(
     from: &Connection,
     to: &Connection,
-    table: &Table,
+    (table, which): (&Table, &str),
     keep: impl Fn(&rusqlite::Row<'_>) -> bool,
 ) -> Result<(), VaultError> {
-    let Table { name, columns } = table;
+    let Table { name, columns, .. } = table;
+    let which = if which.is_empty() { String::new() } else { format!(" WHERE {which}") };
     let places = (1..=columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>();
     let (columns, places) = (columns.join(", "), places.join(", "));
-    let mut read = from.prepare(&format!("SELECT {columns} FROM {name}"))?;
+    let mut read = from.prepare(&format!("SELECT {columns} FROM {name} t{which}"))?;
     let mut put = to.prepare(&format!("INSERT INTO {name} ({columns}) VALUES ({places})"))?;
     let count = read.column_count();
     let mut rows = read.query([])?;

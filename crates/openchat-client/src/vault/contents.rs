@@ -3,9 +3,10 @@
 //! All of it is decided when a message comes, in the order of the log, and written with it: what is read
 //! afterwards is how things stand.
 
-use super::{Vault, VaultError, files, history::sortable, words};
+use super::{Vault, VaultError, ends, files, history::sortable, words};
+use crate::outside::now;
 use openchat_engine::{Body, MessageRef, StoredMessage};
-use openchat_wire::{GroupId, MessageId, Name, UnixMillis};
+use openchat_wire::{GroupId, MessageId, Name};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Vault {
         which: &MessageRef,
     ) -> Result<Option<StoredMessage>, VaultError> {
         self.first(
-            "m.grp = ?1 AND m.id = ?2 AND m.fingerprint = ?3 ORDER BY m.row",
+            "m.grp = ?2 AND m.id = ?3 AND m.fingerprint = ?4 ORDER BY m.row",
             params![group.0, which.id.0, which.author.0],
         )
     }
@@ -70,7 +71,7 @@ impl Vault {
         group: &GroupId,
         id: MessageId,
     ) -> Result<Option<StoredMessage>, VaultError> {
-        self.first("m.grp = ?1 AND m.id = ?2 ORDER BY m.row", params![group.0, id.0])
+        self.first("m.grp = ?2 AND m.id = ?3 ORDER BY m.row", params![group.0, id.0])
     }
 
     /// The newest message that says something and is this device's own, or of somebody else.
@@ -83,7 +84,7 @@ impl Vault {
         own: bool,
     ) -> Result<Option<StoredMessage>, VaultError> {
         let which =
-            "m.grp = ?1 AND m.own = ?2 AND m.kind NOT IN (6, 7, 8, 10, 13) ORDER BY m.seq DESC";
+            "m.grp = ?2 AND m.own = ?3 AND m.kind NOT IN (6, 7, 8, 10, 13) ORDER BY m.seq DESC";
         self.first(which, params![group.0, own])
     }
 
@@ -93,10 +94,15 @@ impl Vault {
         wanted: &[&dyn rusqlite::ToSql],
     ) -> Result<Option<StoredMessage>, VaultError> {
         let mut found = self.database.prepare_cached(&format!(
-            "SELECT {} FROM messages m JOIN conversations c ON c.grp = m.grp WHERE {which} LIMIT 1",
-            super::history::COLUMNS
+            "SELECT {} FROM messages m JOIN conversations c ON c.grp = m.grp
+             WHERE {} AND {which} LIMIT 1",
+            super::history::COLUMNS,
+            ends::lasting("?1")
         ))?;
-        found.query_row(wanted, |row| Ok(super::history::read(row))).optional()?.transpose()
+        let now = ends::millis(now());
+        let now: &dyn rusqlite::ToSql = &now;
+        let wanted: Vec<_> = core::iter::once(now).chain(wanted.iter().copied()).collect();
+        found.query_row(&*wanted, |row| Ok(super::history::read(row))).optional()?.transpose()
     }
 
     /// What is on a message.
@@ -151,18 +157,6 @@ pub(super) fn found_by(body: &Body) -> &str {
 /// What is kept of a body beside its text.
 pub(super) fn kept(body: &Body) -> Option<Vec<u8>> {
     (!matches!(body, Body::Text(_))).then(|| body.to_bytes())
-}
-
-/// When a message that comes now is to go.
-pub(super) fn due(
-    database: &Connection,
-    group: &GroupId,
-    now: UnixMillis,
-) -> Result<Option<UnixMillis>, VaultError> {
-    Ok(match held(database, group, &Body::Timer(None))? {
-        Some((Body::Timer(Some(time)), _)) => Some(now.after(time)),
-        _ => None,
-    })
 }
 
 /// Does to others what a message says that has just come.
@@ -315,7 +309,7 @@ fn hold(database: &Connection, message: &StoredMessage) -> Result<(), VaultError
 }
 
 /// What holds of the kind of `like`, and who said so.
-fn held(
+pub(super) fn held(
     database: &Connection,
     group: &GroupId,
     like: &Body,
@@ -336,4 +330,4 @@ fn name(text: &str) -> Result<Name, VaultError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

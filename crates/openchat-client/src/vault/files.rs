@@ -1,6 +1,7 @@
 //! Files, part by part: one's own, which the engine asks for, and those of others, which it brings.
 
-use super::{NO_GROUP, Survive, Vault, VaultError};
+use super::{NO_GROUP, Survive, Vault, VaultError, ends};
+use crate::outside::now;
 use openchat_engine::{MessageRef, Offer};
 use openchat_wire::{Digest, Fingerprint, GroupId, MessageId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -210,7 +211,10 @@ impl Vault {
         wanted: &[&dyn rusqlite::ToSql],
     ) -> Result<Vec<KeptFile>, VaultError> {
         let mut found = self.database.prepare_cached(which)?;
-        let rows = found.query_map(wanted, |row| Ok(read(row)))?;
+        let now = ends::millis(now());
+        let now: &dyn rusqlite::ToSql = &now;
+        let wanted: Vec<_> = core::iter::once(now).chain(wanted.iter().copied()).collect();
+        let rows = found.query_map(&*wanted, |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
 }
@@ -224,12 +228,12 @@ const COLUMNS: &str = "f.grp, f.author, f.id, f.name, f.size, f.hash, f.state,
         WHERE p.grp = f.grp AND p.author = f.author AND p.id = f.id) END,
     m.sender, m.time, m.seq, m.grp, m.row AS place";
 
-/// Which files, by columns that have an index: what others offer must not make looking for one slower.
-const THERE: &str = "f.grp = ?1";
-const OWN_THERE: &str = "m.grp = ?1";
-const NAMED: &str = "f.grp = ?1 AND f.author = ?2 AND f.id = ?3";
-const OWN_NAMED: &str = "f.author = ?1 AND f.id = ?2";
-const CALLED: &str = "f.id = ?1";
+/// Which files, behind the time, by columns that have an index: what others offer must not make looking for one slower.
+const THERE: &str = "f.grp = ?2";
+const OWN_THERE: &str = "m.grp = ?2";
+const NAMED: &str = "f.grp = ?2 AND f.author = ?3 AND f.id = ?4";
+const OWN_NAMED: &str = "f.author = ?2 AND f.id = ?3";
+const CALLED: &str = "f.id = ?2";
 const STILL_COMING: &str = "f.state = 0";
 
 /// Files of others with the messages that have offered them.
@@ -237,7 +241,8 @@ fn of_others(which: &str) -> String {
     format!(
         "SELECT {COLUMNS} FROM files f LEFT JOIN messages m
             ON m.grp = f.grp AND m.id = f.id AND m.fingerprint = f.author
-         WHERE f.grp != zeroblob(32) AND {which}"
+         WHERE f.grp != zeroblob(32) AND {} AND {which}",
+        shown()
     )
 }
 
@@ -247,8 +252,14 @@ fn of_one_s_own(which: &str) -> String {
     format!(
         "SELECT {COLUMNS} FROM files f LEFT JOIN messages m
             ON m.id = f.id AND m.fingerprint = f.author AND m.own = 1 AND m.kind = 11
-         WHERE f.grp = zeroblob(32) AND {which}"
+         WHERE f.grp = zeroblob(32) AND {} AND {which}",
+        shown()
     )
+}
+
+/// Those whose message is not over; one's own may have none yet.
+fn shown() -> String {
+    format!("(m.row IS NULL OR {})", ends::lasting("?1"))
 }
 
 /// Both, in the order in which they were offered.

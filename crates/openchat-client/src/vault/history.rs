@@ -1,6 +1,6 @@
 //! The messages, and how far each conversation was shown.
 
-use super::{Survive, Vault, VaultError, contents, words};
+use super::{Survive, Vault, VaultError, contents, ends, words};
 use crate::{outside::now, trust};
 use openchat_engine::{Body, StoredMessage};
 use openchat_wire::{Fingerprint, GroupId, MessageId, Seq, UnixMillis};
@@ -82,11 +82,13 @@ impl Vault {
         let mut page = self.database.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.grp = m.grp
              WHERE m.grp = ?1 AND {} AND m.seq BETWEEN ?2 AND ?3 AND m.time >= ?4 AND (?5 IS NULL OR m.time < ?5)
-             ORDER BY m.seq {order} LIMIT ?6",
-            contents::STANDING
+             AND {} ORDER BY m.seq {order} LIMIT ?6",
+            contents::STANDING,
+            ends::lasting("?7")
         ))?;
         let (since, until) = (sortable(range.since.0), range.until.map(|time| sortable(time.0)));
-        let wanted = params![group.0, sortable(first), sortable(last), since, until, limit];
+        let now = ends::millis(now());
+        let wanted = params![group.0, sortable(first), sortable(last), since, until, limit, now];
         let rows = page.query_map(wanted, |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
@@ -99,9 +101,11 @@ impl Vault {
         let mut unshown = self.database.prepare_cached(&format!(
             "SELECT {COLUMNS}
              FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
-             WHERE c.grp = ?1 ORDER BY m.seq LIMIT ?2"
+             WHERE c.grp = ?1 AND {} ORDER BY m.seq LIMIT ?2",
+            ends::lasting("?3")
         ))?;
-        let rows = unshown.query_map(params![group.0, limit], |row| Ok(read(row)))?;
+        let wanted = params![group.0, limit, ends::millis(now())];
+        let rows = unshown.query_map(wanted, |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
 
@@ -110,13 +114,15 @@ impl Vault {
     /// # Errors
     /// The database's, or [`VaultError::Damaged`].
     pub fn waiting(&self) -> Result<BTreeMap<GroupId, u64>, VaultError> {
-        let mut waiting = self.database.prepare_cached(
+        let mut waiting = self.database.prepare_cached(&format!(
             "SELECT m.grp, count(*)
              FROM conversations c JOIN messages m ON m.grp = c.grp AND m.seq > c.shown
-             WHERE m.own = 0 AND m.kind NOT IN (6, 7, 8) GROUP BY m.grp",
-        )?;
+             WHERE m.own = 0 AND m.kind NOT IN (6, 7, 8) AND {} GROUP BY m.grp",
+            ends::lasting("?1")
+        ))?;
+        let now = [ends::millis(now())];
         let rows =
-            waiting.query_map([], |row| Ok((GroupId(row.get(0)?), row.get::<_, i64>(1)?)))?;
+            waiting.query_map(now, |row| Ok((GroupId(row.get(0)?), row.get::<_, i64>(1)?)))?;
         rows.map(|row| {
             let (group, count) = row?;
             Ok((group, u64::try_from(count).map_err(|_| VaultError::Damaged("a count"))?))
@@ -141,10 +147,7 @@ impl Vault {
     fn mark(&mut self, places: &[(GroupId, Seq)]) -> Result<(), VaultError> {
         let transaction = self.database.transaction()?;
         for (group, seq) in places {
-            let mut mark = transaction.prepare_cached(
-                "UPDATE conversations SET shown = ?2 WHERE grp = ?1 AND shown < ?2",
-            )?;
-            mark.execute(params![group.0, sortable(seq.0)])?;
+            ends::mark_shown(&transaction, group, *seq, now())?;
         }
         Ok(transaction.commit()?)
     }
@@ -159,9 +162,11 @@ pub(super) fn after(
 ) -> Result<Vec<StoredMessage>, VaultError> {
     let mut after = database.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM conversations c JOIN messages m ON m.grp = c.grp
-         WHERE c.grp = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+         WHERE c.grp = ?1 AND m.seq > ?2 AND {} ORDER BY m.seq LIMIT ?3",
+        ends::lasting("?4")
     ))?;
-    let rows = after.query_map(params![group.0, sortable(seq.0), limit], |row| Ok(read(row)))?;
+    let wanted = params![group.0, sortable(seq.0), limit, ends::millis(now())];
+    let rows = after.query_map(wanted, |row| Ok(read(row)))?;
     rows.map(|row| row?).collect()
 }
 
@@ -179,7 +184,7 @@ pub(super) fn insert(database: &Connection, message: &StoredMessage) -> Result<(
          ON CONFLICT (grp, seq) DO NOTHING",
     )?;
     let (stored, text) = (now(), contents::found_by(&message.body));
-    let due = contents::due(database, &message.group, stored)?;
+    let due = ends::due(database, message, stored)?;
     let added = insert.execute(params![
         message.group.0,
         sortable(message.seq.0),
@@ -194,7 +199,7 @@ pub(super) fn insert(database: &Connection, message: &StoredMessage) -> Result<(
         text,
         words::apart(text),
         contents::kept(&message.body),
-        due.map(|due| sortable(due.0)),
+        due,
     ])?;
     if added > 0 { contents::apply(database, message) } else { Ok(()) }
 }

@@ -14,6 +14,14 @@ CREATE TABLE IF NOT EXISTS listeners (
     seq BLOB NOT NULL CHECK (length(seq) = 8),
     PRIMARY KEY (name, grp)
 ) STRICT;
+
+-- How many messages went before a listener was told of them, or, without a name, before they were shown.
+CREATE TABLE IF NOT EXISTS missed (
+    name TEXT NOT NULL,
+    grp BLOB NOT NULL CHECK (length(grp) = 32),
+    messages INTEGER NOT NULL,
+    PRIMARY KEY (name, grp)
+) STRICT;
 ";
 
 pub(super) fn create(database: &Connection) -> Result<(), VaultError> {

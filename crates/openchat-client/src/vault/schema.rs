@@ -46,7 +46,8 @@ CREATE TABLE conversations (
 
 -- `row` is the order of coming and the place in the index. `kind` says what is in `body`: of a text (1)
 -- nothing, as `text` says it all. `text` is what is shown, and what is searched unless `words` is there.
--- `stored` is when it came here, and `due` when it is to go, by the clock of this device. Of a message that
+-- `stored` is when it came here, and `due` when it is to go, by the clock of this device: with the first bit
+-- set it was not shown yet, and the rest is for how many milliseconds it is kept from then. Of a message that
 -- was deleted nothing is left but that: it reads as one that deletes itself.
 CREATE TABLE messages (
     row INTEGER PRIMARY KEY,

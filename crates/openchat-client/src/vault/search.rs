@@ -1,6 +1,7 @@
 //! Finding messages by their words.
 
-use super::{Vault, VaultError, history, words};
+use super::{Vault, VaultError, ends, history, words};
+use crate::outside::now;
 use openchat_engine::StoredMessage;
 use openchat_wire::{GroupId, Name};
 use rusqlite::params;
@@ -33,12 +34,13 @@ impl Vault {
             "SELECT {} FROM search s JOIN messages m ON m.row = s.rowid
              JOIN conversations c ON c.grp = m.grp
              WHERE s.text MATCH ?1 AND (?2 IS NULL OR m.grp = ?2) AND (?3 IS NULL OR m.sender = ?3)
-             ORDER BY s.rowid DESC LIMIT ?4",
-            history::COLUMNS
+             AND {} ORDER BY s.rowid DESC LIMIT ?4",
+            history::COLUMNS,
+            ends::lasting("?5")
         ))?;
         let group = search.group.map(|group| group.0);
         let sender = search.sender.as_ref().map(Name::as_str);
-        let wanted = params![query, group, sender, search.limit];
+        let wanted = params![query, group, sender, search.limit, ends::millis(now())];
         let rows = found.query_map(wanted, |row| Ok(history::read(row)))?;
         let mut messages = rows.map(|row| row?).collect::<Result<Vec<_>, VaultError>>()?;
         messages.reverse();

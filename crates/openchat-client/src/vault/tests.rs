@@ -40,7 +40,7 @@ fn message(group: GroupId, seq: u64) -> StoredMessage {
     }
 }
 
-fn identity(name: &str, key: &IdentityKey) -> Identity {
+pub(in crate::vault) fn identity(name: &str, key: &IdentityKey) -> Identity {
     Identity {
         name: name.parse().unwrap(),
         key: key.to_pkcs8(),

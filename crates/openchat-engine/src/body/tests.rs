@@ -146,15 +146,22 @@ fn m9_a_topic_is_a_line_that_does_nothing() {
 }
 
 #[test]
-fn m9_a_timer_is_of_whole_seconds_up_to_a_year() {
+fn m9_a_timer_is_of_whole_seconds_from_some_minutes_to_a_year() {
     let timer = |time| Body::Timer(Some(time)).check();
-    assert_eq!(timer(MAX_TIMER), Ok(()));
-    assert_eq!(timer(Duration::from_secs(1)), Ok(()));
-    for wrong in [Duration::ZERO, MAX_TIMER + Duration::from_secs(1), Duration::from_millis(1_500)]
-    {
-        assert_eq!(timer(wrong), Err(BodyError::Timer));
+    assert_eq!((timer(MIN_TIMER), timer(MAX_TIMER)), (Ok(()), Ok(())));
+    let second = Duration::from_secs(1);
+    for wrong in [
+        Duration::ZERO,
+        second,
+        MIN_TIMER.checked_sub(second).unwrap(),
+        MAX_TIMER + second,
+        MIN_TIMER + Duration::from_millis(500),
+    ] {
+        assert_eq!(timer(wrong), Err(BodyError::Timer), "{wrong:?}");
     }
-    assert_eq!(Body::from_bytes(13, &encode(&u64::MAX)), Err(BodyError::Timer));
+    for seconds in [1, u64::MAX] {
+        assert_eq!(Body::from_bytes(13, &encode(&seconds)), Err(BodyError::Timer));
+    }
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn reports() -> Vec<Report> {
         offline(DialError::Unreachable("refused".to_owned())),
         offline(DialError::NotOpenchat),
         Report::Evidence(PathBuf::from("/a place/evidence")),
+        Report::Forgotten { target: "#ops".to_owned(), unshown: 3 },
     ]);
     for (standing, stopped) in [
         (Standing::Member, true),

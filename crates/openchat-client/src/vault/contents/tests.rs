@@ -4,27 +4,27 @@ use crate::vault::{
     tests::attacks::{holds, opened_pages},
 };
 use openchat_engine::{Change, Offer, Trust};
-use openchat_wire::{Blob, Digest, Fingerprint, Seq, limits::FILE_CHUNK};
+use openchat_wire::{Blob, Digest, Fingerprint, Seq, UnixMillis, limits::FILE_CHUNK};
 use tempfile::{TempDir, tempdir};
 
-const GROUP: GroupId = GroupId([9; 32]);
-const ALICE: u8 = 1;
-const BOB: u8 = 2;
+pub(in crate::vault) const GROUP: GroupId = GroupId([9; 32]);
+pub(in crate::vault) const ALICE: u8 = 1;
+pub(in crate::vault) const BOB: u8 = 2;
 
-struct Talk {
-    vault: Vault,
-    place: TempDir,
-    seq: u64,
+pub(in crate::vault) struct Talk {
+    pub(in crate::vault) vault: Vault,
+    pub(in crate::vault) place: TempDir,
+    pub(in crate::vault) seq: u64,
 }
 
 impl Talk {
-    fn new() -> Self {
+    pub(in crate::vault) fn new() -> Self {
         let place = tempdir().unwrap();
         Self { vault: Vault::open(place.path()).unwrap(), place, seq: 0 }
     }
 
     /// Somebody says something; its identifier is its place in the log.
-    fn says(&mut self, who: u8, body: Body) -> MessageId {
+    pub(in crate::vault) fn says(&mut self, who: u8, body: Body) -> MessageId {
         self.seq += 1;
         let id = id(self.seq);
         self.says_as(who, id, body);
@@ -52,11 +52,11 @@ impl Talk {
         self.vault.apply(&[change], Survive::PowerCut).unwrap();
     }
 
-    fn text(&mut self, who: u8, text: &str) -> MessageId {
+    pub(in crate::vault) fn text(&mut self, who: u8, text: &str) -> MessageId {
         self.says(who, Body::Text(text.to_owned()))
     }
 
-    fn standing(&self) -> Vec<Body> {
+    pub(in crate::vault) fn standing(&self) -> Vec<Body> {
         let all = self.vault.newest(&GROUP, &Range::ALL, 1000).unwrap();
         all.into_iter().map(|message| message.body).collect()
     }
@@ -65,13 +65,13 @@ impl Talk {
         self.vault.marks(&GROUP, &named(who, id)).unwrap()
     }
 
-    fn finds(&self, word: &str) -> usize {
+    pub(in crate::vault) fn finds(&self, word: &str) -> usize {
         let search = Search { words: vec![word.to_owned()], group: None, sender: None, limit: 9 };
         self.vault.search(&search).unwrap().len()
     }
 
     /// Whether these bytes are in any page, for who has the vault's key.
-    fn has_bytes(&mut self, bytes: &[u8]) -> bool {
+    pub(in crate::vault) fn has_bytes(&mut self, bytes: &[u8]) -> bool {
         self.vault.write_back().unwrap();
         holds(&opened_pages(self.place.path()), bytes)
     }
@@ -81,7 +81,7 @@ fn id(seq: u64) -> MessageId {
     MessageId(u128::from(seq).to_be_bytes())
 }
 
-const fn named(who: u8, id: MessageId) -> MessageRef {
+pub(in crate::vault) const fn named(who: u8, id: MessageId) -> MessageRef {
     MessageRef { author: Fingerprint([who; 32]), id }
 }
 
@@ -93,7 +93,7 @@ fn react(to: MessageRef, emoji: &str, on: bool) -> Body {
     Body::Reaction { to, emoji: emoji.to_owned(), on }
 }
 
-fn text(text: &str) -> Body {
+pub(in crate::vault) fn text(text: &str) -> Body {
     Body::Text(text.to_owned())
 }
 
@@ -254,6 +254,7 @@ fn m17_what_was_said_under_a_timer_goes_when_its_time_is_over_and_nothing_else()
     talk.says(ALICE, react(named(BOB, under), "👍", true));
     talk.says(BOB, Body::Timer(None));
     talk.text(BOB, "behind");
+    talk.vault.mark_shown(&[(GROUP, Seq(talk.seq))]).unwrap();
     let now = crate::outside::now();
     assert_eq!(talk.vault.expire(now.after(Duration::from_mins(59))).unwrap(), 0);
     // The sign and the end of the timer were said under it, too.
