@@ -8,7 +8,7 @@ use openchat_sim::{Person, Server};
 fn a_script_can_wait_until_the_other_one_has_the_message() {
     let server = Server::start();
     let [alice, bob] = ["alice", "bob"].map(|name| server.enroll(name));
-    let (code, said) = waits(&alice, "10");
+    let (code, said) = waits(&alice, "5");
     assert_eq!(code, Some(8), "{said:?}");
     let kinds: Vec<_> = said.iter().map(|object| object["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["ack", "error"], "the server has it");

@@ -2,6 +2,7 @@
 
 use crate::{
     answers::is_commit,
+    cases::deaths,
     forge::{Fault, faulty_join},
     liar::Answers,
     person::Death,
@@ -91,45 +92,25 @@ fn end<T>(all: &[T], length: usize) -> &[T] {
     &all[all.len().saturating_sub(length)..]
 }
 
-fn dies_at_every_step(victim: usize, death: Death) {
+fn dies_at_every_step(victim: usize) {
     let whole = Story::tell(30, victim, None);
     whole.check("nobody dies");
     let steps = whole.world.people[victim].steps;
     assert!(steps > 15, "{steps} steps are worth dying at");
-    for step in 1..=steps {
+    for (step, death) in deaths(steps) {
         let story = Story::tell(30, victim, Some((step, death)));
         story.check(&format!("{victim} dies at step {step}, {death:?}"));
     }
 }
 
 #[test]
-fn the_first_one_dies_before_a_step_is_stored() {
-    dies_at_every_step(0, Death::BeforeStored);
+fn the_first_one_dies_at_any_step() {
+    dies_at_every_step(0);
 }
 
 #[test]
-fn the_first_one_dies_after_a_step_is_stored() {
-    dies_at_every_step(0, Death::AfterStored);
-}
-
-#[test]
-fn the_first_ones_power_fails_after_a_step() {
-    dies_at_every_step(0, Death::PowerCut);
-}
-
-#[test]
-fn a_newcomer_dies_before_a_step_is_stored() {
-    dies_at_every_step(1, Death::BeforeStored);
-}
-
-#[test]
-fn a_newcomer_dies_after_a_step_is_stored() {
-    dies_at_every_step(1, Death::AfterStored);
-}
-
-#[test]
-fn a_newcomers_power_fails_after_a_step() {
-    dies_at_every_step(1, Death::PowerCut);
+fn a_newcomer_dies_at_any_step() {
+    dies_at_every_step(1);
 }
 
 /// Members renew their keys, a stranger leaves them behind, they come back, and talk all the while;
@@ -183,27 +164,13 @@ fn assert_overcome(world: &World, note: &str) {
     }
 }
 
-fn dies_in_trouble(death: Death) {
+#[test]
+fn a_member_in_trouble_dies_at_any_step() {
     let (world, steps) = troubles(None);
     assert_overcome(&world, "nobody dies");
     assert!(steps > 20, "{steps} steps are worth dying at");
-    for step in 1..=steps {
+    for (step, death) in deaths(steps) {
         let (world, _) = troubles(Some((step, death)));
         assert_overcome(&world, &format!("bob dies at step {step}, {death:?}"));
     }
-}
-
-#[test]
-fn a_member_in_trouble_dies_before_a_step_is_stored() {
-    dies_in_trouble(Death::BeforeStored);
-}
-
-#[test]
-fn a_member_in_trouble_dies_after_a_step_is_stored() {
-    dies_in_trouble(Death::AfterStored);
-}
-
-#[test]
-fn a_member_in_troubles_power_fails_after_a_step() {
-    dies_in_trouble(Death::PowerCut);
 }

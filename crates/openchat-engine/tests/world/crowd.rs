@@ -1,6 +1,7 @@
 //! Many people, many commits.
 
 use crate::{
+    cases,
     coming::target,
     forge::{Fault, faulty_join},
     world::{MINUTE, SECOND, Who, World},
@@ -24,8 +25,9 @@ fn crowd(seed: u64, size: usize) -> (World, Vec<Who>) {
 }
 
 #[test]
-fn after_a_strangers_garbage_a_group_of_fifty_talks_again_within_seconds() {
-    let (mut world, all) = crowd(300, 50);
+fn after_a_strangers_garbage_a_large_group_talks_again_within_seconds() {
+    let size = cases::count(25, 50);
+    let (mut world, all) = crowd(300, size);
     let mallory = world.enroll("mallory");
     let entry = faulty_join(&mut world, mallory, Fault::PathKey);
     let log = world.general();
@@ -38,7 +40,7 @@ fn after_a_strangers_garbage_a_group_of_fifty_talks_again_within_seconds() {
     assert!(world.run_until(15 * SECOND, quiet), "all have sent what they wrote");
     world.run(15 * SECOND);
     for who in &all {
-        assert_eq!(world.person(*who).texts().len(), 50, "{who:?}");
+        assert_eq!(world.person(*who).texts().len(), size, "{who:?}");
         let only = |code: &AlarmCode| *code == AlarmCode::BadCommit;
         assert!(world.alarms(*who).iter().all(only));
     }
@@ -46,7 +48,7 @@ fn after_a_strangers_garbage_a_group_of_fifty_talks_again_within_seconds() {
 
 #[test]
 fn a_message_costs_no_more_in_a_large_group() {
-    let (mut world, all) = crowd(302, 40);
+    let (mut world, all) = crowd(302, cases::count(20, 40));
     world.say(all[0], "the first of its epoch derives more");
     world.run(SECOND);
     for who in &all {
@@ -75,7 +77,8 @@ fn nothing_is_lost_while_twenty_commits_a_second_race_with_writers() {
     world.latency = 5;
     let before = world.commits();
     let mut orders = Vec::new();
-    for round in 0..100 {
+    let rounds = cases::count(40, 100);
+    for round in 0..rounds {
         for who in writers {
             world.say(*who, &format!("{who:?} {round}"));
         }
@@ -88,10 +91,10 @@ fn nothing_is_lost_while_twenty_commits_a_second_race_with_writers() {
     for (who, order) in orders {
         assert!(matches!(world.outcome(who, order), Some(Ok(_))));
     }
-    assert!(world.commits() - before >= 100, "{} commits", world.commits() - before);
+    assert!(world.commits() - before >= rounds, "{} commits", world.commits() - before);
     for who in &all {
         assert_eq!(world.queued(*who), 0);
-        assert_eq!(world.person(*who).texts().len(), 1_000, "none lost, none twice");
+        assert_eq!(world.person(*who).texts().len(), 10 * rounds, "none lost, none twice");
     }
     world.assert_no_alarms();
     world.assert_same(&all);

@@ -1,6 +1,7 @@
 //! Devices that have lost what they knew, and devices that run twice, in groups of every kind.
 
 use crate::{
+    cases::{deaths, one_of},
     coming::{self, ops, talk, target},
     person::Death,
     vault::Vault,
@@ -195,12 +196,8 @@ fn dies_at_every_step(victim: usize) {
     let world = story(victim, None);
     let steps = world.person(Who(victim)).steps;
     assert!(steps > 20, "{steps} steps");
-    for step in (1..=steps).step_by(2) {
-        story(victim, Some((step, Death::AfterStored)));
-        story(victim, Some((step + 1, Death::BeforeStored)));
-    }
-    for step in (1..=steps).step_by(5) {
-        story(victim, Some((step, Death::PowerCut)));
+    for death in one_of(2, victim, deaths(steps)) {
+        story(victim, Some(death));
     }
 }
 
@@ -221,7 +218,7 @@ fn who_is_invited_may_die_at_any_step() {
 
 #[test]
 fn no_server_death_on_the_way_breaks_a_group() {
-    for at in 0..24 {
+    for at in one_of(3, 0, 0..24) {
         let mut world = World::new(285);
         let all = world.online_people(&["alice", "bob", "carol"]);
         let order = crate::coming::new("ops", &["bob", "carol"], openchat_engine::Bring::Add);

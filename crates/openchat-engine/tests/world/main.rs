@@ -12,6 +12,7 @@ mod acts;
 mod answers;
 mod authority;
 mod bounds;
+mod cases;
 mod clocks;
 mod coming;
 mod copies;

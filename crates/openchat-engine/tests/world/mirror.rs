@@ -2,6 +2,7 @@
 
 use crate::{
     authority::{Entries, name},
+    cases::deaths,
     liar::{Answers, Honest, Instead, Lies, Said},
     person::Death,
     random::TestRng,
@@ -236,15 +237,13 @@ fn grows(seed: u64, death: Option<(usize, Death)>) -> World {
 
 #[test]
 fn a_mirror_survives_death_at_every_step() {
-    for death in [Death::BeforeStored, Death::AfterStored, Death::PowerCut] {
-        for step in 1..32 {
-            let world = grows(727, Some((step, death)));
-            let note = format!("{death:?} {step}");
-            let is_of_bob = |code: &AlarmCode| *code == AlarmCode::KeyChanged;
-            assert!(world.alarms(ALICE).iter().all(is_of_bob), "{note}");
-            assert_eq!(world.person(ALICE).mirrored(), world.logged(), "{note}");
-            assert_eq!(world.members(ALICE, "#general"), ["alice"], "{note}");
-        }
+    for (step, death) in deaths(31) {
+        let world = grows(727, Some((step, death)));
+        let note = format!("{death:?} {step}");
+        let is_of_bob = |code: &AlarmCode| *code == AlarmCode::KeyChanged;
+        assert!(world.alarms(ALICE).iter().all(is_of_bob), "{note}");
+        assert_eq!(world.person(ALICE).mirrored(), world.logged(), "{note}");
+        assert_eq!(world.members(ALICE, "#general"), ["alice"], "{note}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Certificates that end, and are renewed in time (`docs/protocol.md` §9.5).
 
 use crate::{
+    cases::deaths,
     liar::{Honest, Instead, Lies, Said},
-    person::Death,
     world::{HOUR, MINUTE, SECOND, Who, World},
 };
 use openchat_engine::{AlarmCode, Command, Event, Input};
@@ -142,26 +142,24 @@ impl Lies for Lost {
 
 #[test]
 fn t17_death_at_every_step_of_a_renewal_is_no_alarm() {
-    for death in [Death::BeforeStored, Death::AfterStored, Death::PowerCut] {
-        for step in 1..12 {
-            let (mut world, _) = World::with(802, &["alice", "bob"]);
-            world.kill(ALICE);
-            world.sleep(66 * DAY);
-            let steps = world.person(ALICE).steps;
-            world.dies(ALICE, steps + step, death);
-            world.start(ALICE);
-            for _ in 0..4 {
-                world.run(5 * MINUTE);
-                world.sleep(12 * HOUR);
-            }
-            world.run(MINUTE);
-            let note = format!("{death:?} {step}");
-            assert_eq!(world.alarms(ALICE), [], "{note}");
-            assert_eq!(world.person(ALICE).mirrored(), world.logged(), "{note}");
-            let until = certificate(&world, ALICE).not_after().0;
-            assert!(until > world.now + 80 * DAY, "{note}: there is another one");
-            assert!(asked(&world, ALICE) <= 3, "{note}: {}", asked(&world, ALICE));
+    for (step, death) in deaths(11) {
+        let (mut world, _) = World::with(802, &["alice", "bob"]);
+        world.kill(ALICE);
+        world.sleep(66 * DAY);
+        let steps = world.person(ALICE).steps;
+        world.dies(ALICE, steps + step, death);
+        world.start(ALICE);
+        for _ in 0..4 {
+            world.run(5 * MINUTE);
+            world.sleep(12 * HOUR);
         }
+        world.run(MINUTE);
+        let note = format!("{death:?} {step}");
+        assert_eq!(world.alarms(ALICE), [], "{note}");
+        assert_eq!(world.person(ALICE).mirrored(), world.logged(), "{note}");
+        let until = certificate(&world, ALICE).not_after().0;
+        assert!(until > world.now + 80 * DAY, "{note}: there is another one");
+        assert!(asked(&world, ALICE) <= 3, "{note}: {}", asked(&world, ALICE));
     }
 }
 

@@ -2,9 +2,9 @@
 //! two (`docs/protocol.md` §9.3).
 
 use crate::{
+    cases::deaths,
     coming::{accept, invite, ops, target},
     liar::{Answers, Honest},
-    person::Death,
     world::{HOUR, MINUTE, SECOND, Who, World},
 };
 use openchat_engine::{AlarmCode, Command, Event, Grounds, Input, Order, Standing};
@@ -215,38 +215,36 @@ fn t16_the_relay_can_t_pass_the_old_conversation_off_as_the_new_one() {
 
 #[test]
 fn a_reset_survives_death_at_every_step_of_the_one_who_stays() {
-    for death in [Death::BeforeStored, Death::AfterStored, Death::PowerCut] {
-        for step in 1..12 {
-            let (mut world, former) = two(786);
-            world.restarts_into_general = false;
-            let steps = world.person(ALICE).steps;
-            world.dies(ALICE, steps + step, death);
-            let new = world.reset(BOB);
-            world.wake(new);
-            world.run(20 * SECOND);
-            let back = |world: &World| world.person(ALICE).engine.is_some();
+    for (step, death) in deaths(11) {
+        let (mut world, former) = two(786);
+        world.restarts_into_general = false;
+        let steps = world.person(ALICE).steps;
+        world.dies(ALICE, steps + step, death);
+        let new = world.reset(BOB);
+        world.wake(new);
+        world.run(20 * SECOND);
+        let back = |world: &World| world.person(ALICE).engine.is_some();
+        assert!(world.run_until(MINUTE, back));
+        // Twice, for the case that the device died over the first.
+        for _ in 0..2 {
+            let order = world.next();
+            let (who, on) = ("bob".parse().unwrap(), Grounds::Accepted);
+            world.input(ALICE, Input::Command(Command::Trust { order, who, on }));
+            world.run(SECOND);
             assert!(world.run_until(MINUTE, back));
-            // Twice, for the case that the device died over the first.
-            for _ in 0..2 {
-                let order = world.next();
-                let (who, on) = ("bob".parse().unwrap(), Grounds::Accepted);
-                world.input(ALICE, Input::Command(Command::Trust { order, who, on }));
-                world.run(SECOND);
-                assert!(world.run_until(MINUTE, back));
-            }
-            let id = world.tell(ALICE, "@bob", "welcome back");
-            if world.person(ALICE).engine.is_none() {
-                assert!(world.run_until(MINUTE, back));
-                world.tell_as(ALICE, "@bob", id, "welcome back");
-            }
-            world.run(2 * MINUTE);
-            let note = format!("{death:?} {step}");
-            assert_eq!(world.person(new).texts(), ["welcome back"], "{note}");
-            let engine = world.person(ALICE).engine.as_ref().unwrap();
-            let old = engine.conversations().find(|it| it.group == Some(former)).unwrap();
-            assert_eq!(old.members.len(), 1, "{note}");
-            assert_ne!(old.standing, Standing::Halted, "{note}");
         }
+        let id = world.tell(ALICE, "@bob", "welcome back");
+        if world.person(ALICE).engine.is_none() {
+            assert!(world.run_until(MINUTE, back));
+            world.tell_as(ALICE, "@bob", id, "welcome back");
+        }
+        world.run(2 * MINUTE);
+        let note = format!("{death:?} {step}");
+        assert_eq!(world.person(new).texts(), ["welcome back"], "{note}");
+        let engine = world.person(ALICE).engine.as_ref().unwrap();
+        let old = engine.conversations().find(|it| it.group == Some(former)).unwrap();
+        assert_eq!(old.members.len(), 1, "{note}");
+        assert_ne!(old.standing, Standing::Halted, "{note}");
     }
 }
 

@@ -15,12 +15,12 @@ fn without_a_server_what_is_sent_is_queued_and_goes_out_once() {
     open.ready();
     server.kill();
     open.until("offline", |event| event["type"] == "connection" && event["state"] == "offline");
-    let (code, objects) = alice.try_to(&["send", "#general", "later"]);
+    let (code, objects) = alice.try_to(&["send", "--timeout", "3", "#general", "later"]);
     assert_eq!(code, Some(8), "{objects:?}");
     assert_eq!((&objects[0]["type"], &objects[1]["code"]), (&"queued".into(), &"queued".into()));
     // Whether there is such a group only the server knows: nothing is stored, and nothing is said when
     // it is back.
-    let (code, objects) = alice.try_to(&["send", "#secret", "never"]);
+    let (code, objects) = alice.try_to(&["send", "--timeout", "3", "#secret", "never"]);
     assert_eq!((code, &objects[0]["code"]), (Some(4), &"unreachable".into()), "{objects:?}");
     let (code, objects) = alice.try_to(&["group", "new", "ops"]);
     assert_eq!((code, &objects[0]["code"]), (Some(4), &"unreachable".into()), "{objects:?}");
