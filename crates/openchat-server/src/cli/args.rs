@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page, or write one for every command into a directory
+    /// Print the manual page (for `man -l -`), or write one for every command into a directory
     Man(ManArgs),
 }
 
@@ -270,7 +270,7 @@ pub(crate) enum UserCommand {
 pub(crate) struct UserRevokeArgs {
     /// Whose
     pub(crate) name: Name,
-    /// Do it without asking
+    /// Do it without asking. Without a terminal, nothing is asked anyway
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -279,7 +279,7 @@ pub(crate) struct UserRevokeArgs {
 pub(crate) struct UserResetArgs {
     /// Whose
     pub(crate) name: Name,
-    /// Do it without asking
+    /// Do it without asking. Without a terminal, nothing is asked anyway
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -495,6 +495,6 @@ pub(crate) enum Shell {
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// Write `openchat-server*.1` into this directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
 }

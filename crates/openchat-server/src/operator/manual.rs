@@ -38,7 +38,7 @@ pub(crate) fn completions(args: &CompletionsArgs, output: Output) -> Result<Exit
 pub(crate) fn man(args: &ManArgs, output: Output) -> Result<ExitCode, Failure> {
     let mut command = Cli::command();
     command.build();
-    let Some(place) = &args.out else {
+    let Some(place) = &args.directory else {
         let page = page(&command).map_err(|e| Failure::system("no page", &e, "report this"))?;
         let object = json!({"v": 1, "type": "man", "text": page});
         output.data(page.trim_end(), &object)?;

@@ -206,7 +206,7 @@ fn completions_and_manual_pages_know_every_command() {
     assert!(page.contains(".TH openchat\\-server 1") || page.contains(".TH openchat-server 1"));
     let out = place.data().with_extension("man");
     fs::create_dir(&out).unwrap();
-    said(&place, &["man", "--out", out.to_str().unwrap()]);
+    said(&place, &["man", out.to_str().unwrap()]);
     for page in ["", "-run", "-invite-revoke", "-config-show", "-backup", "-restore", "-man"] {
         let page = out.join(format!("openchat-server{page}.1"));
         assert!(fs::read_to_string(&page).unwrap().contains(".SH SYNOPSIS"), "{}", page.display());
