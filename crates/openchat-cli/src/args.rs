@@ -13,7 +13,7 @@ pub(crate) use vault::{
 
 use crate::fault::{Exit, Fault};
 use crate::out::Out;
-use crate::{audit, json, target, verify};
+use crate::{audit, moment, target, verify};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use openchat_client::{
     ProfileName, Start,
@@ -140,7 +140,7 @@ pub(crate) enum Command {
         /// Of which shell
         shell: Shell,
     },
-    /// Print the manual page, or write one for every command into a directory
+    /// Print the manual page (for `man -l -`), or write one for every command into a directory
     Man {
         /// Write `openchat*.1` into this directory
         #[arg(value_name = "DIR")]
@@ -280,21 +280,22 @@ Prints each message of others as `openchat join` does, and takes part in nothing
 and accepts no invitation. It runs until it is ended, beside any other openchat of this profile.
 
 With --exec CMD runs for each message, one after the other. The text is on its stdin; OPENCHAT_TARGET,
-OPENCHAT_SENDER, OPENCHAT_TRUST, OPENCHAT_ID, OPENCHAT_SEQ, OPENCHAT_TIME and OPENCHAT_OWN say the
-rest. No shell reads any of it. A message is done when CMD exits with 0; otherwise CMD runs again, after
+OPENCHAT_KIND (text, reply, edit, …), OPENCHAT_SENDER, OPENCHAT_TRUST, OPENCHAT_ID, OPENCHAT_SEQ,
+OPENCHAT_TIME and OPENCHAT_OWN say the rest. No shell reads any of it. A message is done when CMD exits with 0; otherwise CMD runs again, after
 a pause that grows, until --attempts are used up. With --as NAME the place is kept: whoever was killed
 goes on with the first message that was not done, so that none is missed and the last one may come twice.
 
 Examples:
   openchat listen '#ops'
-  openchat listen --json --since 2026-11-20T00:00:00Z
+  openchat listen --json --since 2d
   openchat listen '#ops' --as pager --exec ./page -- --urgent")]
 pub(crate) struct ListenArgs {
     /// The conversation: '#GROUP' or '@PERSON' [default: all]
     #[arg(value_name = "TARGET", value_parser = target::target)]
     pub(crate) target: Option<Target>,
-    /// Where to begin: now, beginning, a message's seq (after it) or id (after it), or a time
-    #[arg(long, value_name = "PLACE", default_value = "now", value_parser = json::start)]
+    /// Where to begin: now, beginning, a message's seq (after it) or id (after it), a day, a time, or
+    /// how long ago (2d)
+    #[arg(long, value_name = "PLACE", default_value = "now", value_parser = moment::place)]
     pub(crate) since: Start,
     /// Keep the place under this name, and go on there the next time; --since then counts only once
     #[arg(long = "as", value_name = "NAME")]

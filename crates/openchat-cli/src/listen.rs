@@ -29,6 +29,9 @@ const LAST_RUN: Duration = Duration::from_millis(1_500);
 pub(crate) fn run(context: &Context, args: ListenArgs) -> Result<Exit, Fault> {
     // Looked at first: who is not enrolled gets an answer and no directory.
     let (_, identity) = context.look()?;
+    if let Some(command) = &args.exec {
+        deliver::look(command)?;
+    }
     context.out.note(&format!("Listening as {}.", identity.name));
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
@@ -48,7 +51,7 @@ async fn listen(
     args: ListenArgs,
     stop: &Notify,
 ) -> Result<Exit, Fault> {
-    let delivery = Delivery::new(context, &args);
+    let delivery = Delivery::new(&args);
     let mut listener = Listener::new(context, args, delivery);
     loop {
         let (caller, session) = find(context, identity).await?;

@@ -1,7 +1,7 @@
 //! Moments and spans of time as they are typed.
 
-use crate::{args::Kept, target};
-use openchat_client::{engine::Target, outside::now};
+use crate::{args::Kept, json, target};
+use openchat_client::{Start, engine::Target, outside::now};
 use openchat_wire::UnixMillis;
 use std::time::Duration;
 use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
@@ -19,6 +19,16 @@ pub(crate) fn moment(text: &str) -> Result<UnixMillis, String> {
     let millis = at.and_then(|at| u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok());
     millis.map(UnixMillis).ok_or_else(|| {
         "a day (2026-11-20), a time (2026-11-20T20:04:00Z), or 90m, 12h, 7d".to_owned()
+    })
+}
+
+/// Where a listener begins: a place of the log, or a moment.
+pub(crate) fn place(text: &str) -> Result<Start, String> {
+    let place = json::start(text).ok().or_else(|| moment(text).ok().map(Start::At));
+    place.ok_or_else(|| {
+        "now, beginning, a message's seq or id, a day (2026-11-20), a time (2026-11-20T20:04:00Z), \
+         or 90m, 12h, 7d"
+            .to_owned()
     })
 }
 
@@ -77,6 +87,7 @@ pub(crate) fn scope(text: &str) -> Result<Scope, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openchat_wire::Seq;
 
     #[test]
     fn moments_are_days_times_and_spans() {
@@ -90,6 +101,15 @@ mod tests {
             assert!(moment(bad).is_err(), "{bad}");
         }
         assert!(moment("99999999999999999999d").is_err());
+    }
+
+    #[test]
+    fn a_listener_begins_at_a_place_or_a_moment() {
+        assert_eq!(place("now"), Ok(Start::Now));
+        assert_eq!(place("7"), Ok(Start::After(Seq(7))));
+        assert_eq!(place("1970-01-02"), Ok(Start::At(UnixMillis(86_400_000))));
+        assert!(matches!(place("2d"), Ok(Start::At(_))));
+        assert!(place("yesterday").unwrap_err().contains("2026-11-20"));
     }
 
     #[test]

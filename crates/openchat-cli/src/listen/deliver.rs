@@ -8,8 +8,12 @@ use crate::{
 };
 use openchat_client::{engine::StoredMessage, trust};
 use std::{
-    ffi::OsString,
+    env,
+    ffi::{OsStr, OsString},
+    fs,
     io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -29,6 +33,29 @@ pub(super) enum Delivered {
     Failed,
 }
 
+/// Whether there is such a program. Without it a listener would start, and end hours later at the
+/// first message.
+pub(super) fn look(command: &OsStr) -> Result<(), Fault> {
+    let path = Path::new(command);
+    let places = env::var_os("PATH").unwrap_or_default();
+    let found = if path.components().count() > 1 || path.is_absolute() {
+        fs::metadata(path)
+    } else {
+        let named = env::split_paths(&places).map(|place| place.join(path));
+        let missing = || Err(io::Error::new(ErrorKind::NotFound, "it is nowhere in PATH"));
+        named.map(fs::metadata).find(Result::is_ok).unwrap_or_else(missing)
+    };
+    match found {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 == 0 => Err(not_run(
+            command,
+            &io::Error::new(ErrorKind::PermissionDenied, "chmod +x is missing"),
+        )),
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(not_run(command, &io::Error::from(ErrorKind::IsADirectory))),
+        Err(error) => Err(not_run(command, &error)),
+    }
+}
+
 /// Where messages go.
 pub(super) struct Delivery {
     command: Option<OsString>,
@@ -40,7 +67,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(_context: &Context, args: &ListenArgs) -> Self {
+    pub(super) fn new(args: &ListenArgs) -> Self {
         Self {
             command: args.exec.clone(),
             args: args.args.clone(),
@@ -140,7 +167,7 @@ fn is_hopeless(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
 }
 
-fn not_run(command: &OsString, error: &io::Error) -> Fault {
+fn not_run(command: &OsStr, error: &io::Error) -> Fault {
     let message = format!("{} can't be run: {error}", command.to_string_lossy());
     Fault::new(Exit::Failure, "command", message, "name a program: --exec ./bot -- ARG…")
 }
