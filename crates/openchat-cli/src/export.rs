@@ -12,7 +12,7 @@ use openchat_wire::GroupId;
 use std::{
     fmt::Write as _,
     fs::OpenOptions,
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -122,7 +122,10 @@ impl Output {
 }
 
 fn failed(path: &str, error: &io::Error) -> Fault {
-    let message = format!("{path} can't be written: {error}");
+    let message = match error.kind() {
+        ErrorKind::AlreadyExists => format!("{path} is there already, and is not overwritten"),
+        _ => format!("{path} can't be written: {error}"),
+    };
     Fault::new(Exit::Failure, "output", message, "openchat export --output ANOTHER-FILE …")
 }
 

@@ -6,6 +6,7 @@ use openchat_client::{
     enroll::EnrollError,
 };
 use openchat_wire::enroll::EnrollRefusal;
+use std::io::ErrorKind;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,9 @@ impl Hints {
                     self.command("vault check")
                 ),
             ),
+            VaultError::File { cause, .. } if cause.kind() == ErrorKind::NotFound => {
+                ("vault", "check the path".to_owned())
+            }
             VaultError::File { .. } => {
                 ("vault", "check the permissions and the free space there".to_owned())
             }

@@ -150,7 +150,7 @@ fn resume(context: &Context, id: MessageId, target: Target) -> Result<Exit, Faul
     let wish = Wish { target: Some(target), what: What::Resume(id) };
     match once::obey(context, vec![wish])? {
         Outcome::Interrupted => Ok(Exit::Interrupted),
-        Outcome::Unanswered(_) => Err(once::no_answer(context, Some(&about))),
+        Outcome::Unanswered(end) => Err(once::unanswered(context, end, Some(&about))?),
         _ => Ok(Exit::Ok),
     }
 }

@@ -61,13 +61,7 @@ fn obey(context: &Context, wishes: Vec<Wish>) -> Result<Exit, Fault> {
     let about = wishes.first().and_then(|wish| wish.target.as_ref().map(Target::to_string));
     match once::obey(context, wishes)? {
         Outcome::Interrupted => Ok(Exit::Interrupted),
-        Outcome::Unanswered(end) => {
-            let (_, identity) = context.look()?;
-            Err(match end.offline {
-                Some(cause) => context.hints.dial(&identity.server, &cause),
-                None => once::no_answer(context, about.as_deref()),
-            })
-        }
+        Outcome::Unanswered(end) => Err(once::unanswered(context, end, about.as_deref())?),
         Outcome::Acknowledged(_) | Outcome::Delivered(..) | Outcome::Done(None) => Ok(Exit::Ok),
         Outcome::Done(Some(target)) => {
             report(context, first.as_ref(), &target)?;

@@ -42,7 +42,7 @@ pub(crate) fn renew(context: &Context) -> Result<Exit, Fault> {
     let target = Some(Target::Person(identity.name));
     match once::obey(context, vec![Wish { target, what: What::Renew }])? {
         Outcome::Interrupted => return Ok(Exit::Interrupted),
-        Outcome::Unanswered(_) => return Err(once::no_answer(context, None)),
+        Outcome::Unanswered(end) => return Err(once::unanswered(context, end, None)?),
         Outcome::Done(_) | Outcome::Acknowledged(_) | Outcome::Delivered(..) => {}
     }
     let (_, identity) = context.look()?;

@@ -281,8 +281,17 @@ impl<'a> Asker<'a> {
     }
 }
 
+/// It was not answered in time: the server is not there, or it is.
+pub(crate) fn unanswered(context: &Context, end: End, about: Option<&str>) -> Result<Fault, Fault> {
+    let (_, identity) = context.look()?;
+    Ok(end.offline.map_or_else(
+        || no_answer(context, about),
+        |cause| context.hints.dial(&identity.server, &cause),
+    ))
+}
+
 /// It was not answered in time, though the server is there.
-pub(crate) fn no_answer(context: &Context, target: Option<&str>) -> Fault {
+fn no_answer(context: &Context, target: Option<&str>) -> Fault {
     let message = "it was not done in time; it may still be";
     let show = target.map_or("group list".to_owned(), |at| format!("group show {}", quoted(at)));
     Fault::new(Exit::Failure, "no-answer", message, context.hints.command(&show))

@@ -8,7 +8,7 @@ use crate::{
     once::{self, Outcome, Patience},
     out,
 };
-use openchat_client::{Ask, End, Pick, Say, dial::DialError, engine::Target, outside};
+use openchat_client::{Ask, End, Pick, Say, engine::Target, outside};
 use openchat_wire::{MessageId, limits::MAX_TEXT};
 use std::{
     io::{self, IsTerminal, Read},
@@ -77,7 +77,10 @@ fn say(context: &Context, to: &Target, what: Say, patience: Patience) -> Result<
             Ok(Exit::Ok)
         }
         Outcome::Interrupted => Ok(Exit::Interrupted),
-        Outcome::Unanswered(End { lost: 1.., offline, .. }) => Err(not_stored(context, offline)?),
+        // Whether there is such a group, only the server can tell.
+        Outcome::Unanswered(end @ End { lost: 1.., .. }) => {
+            Err(once::unanswered(context, end, None)?)
+        }
         Outcome::Unanswered(_) | Outcome::Done(_) => {
             print(context, &json::queued(id), id)?;
             Err(join::still_queued(context, 1, Some(to)))
@@ -92,15 +95,6 @@ fn not_delivered(context: &Context, limit: Duration) -> Fault {
         format!("the server has the message, and within {seconds} s no other member's device had");
     let hint = context.hints.command("join --json") + " prints 'delivered' when it does";
     Fault::new(Exit::Queued, "not-delivered", message, hint)
-}
-
-/// Whether there is such a group, only the server can tell.
-fn not_stored(context: &Context, offline: Option<DialError>) -> Result<Fault, Fault> {
-    let (_, identity) = context.look()?;
-    Ok(offline.map_or_else(
-        || once::no_answer(context, None),
-        |cause| context.hints.dial(&identity.server, &cause),
-    ))
 }
 
 fn print(context: &Context, object: &str, id: MessageId) -> Result<(), Fault> {

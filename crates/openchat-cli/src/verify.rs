@@ -96,7 +96,7 @@ fn decide(context: &Context, who: &Name, on: Grounds) -> Result<Exit, Fault> {
     let word = what.done().unwrap_or_default();
     match once::obey(context, vec![Wish { target: None, what }])? {
         Outcome::Interrupted => return Ok(Exit::Interrupted),
-        Outcome::Unanswered(_) => return Err(once::no_answer(context, None)),
+        Outcome::Unanswered(end) => return Err(once::unanswered(context, end, None)?),
         Outcome::Done(_) | Outcome::Acknowledged(_) | Outcome::Delivered(..) => {}
     }
     if context.out.json {

@@ -87,6 +87,7 @@ fn who_is_not_enrolled_is_told_how_and_nothing_is_made() {
         &["send", "@bob", "x"],
         &["group", "list"],
         &["group", "new", "ops"],
+        &["renew"],
     ] {
         let ended = home.run(command);
         assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{command:?}");
@@ -210,6 +211,24 @@ fn what_only_the_server_knows_is_not_guessed() {
     });
     for thread in asking {
         thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_listener_without_its_program_ends_before_it_begins() {
+    let home = Home::new();
+    home.enroll_bob(&ca(), &nowhere());
+    let here = home.directory();
+    for (program, why) in [
+        ("./nothere", "No such file"),
+        ("no-such-program-anywhere", "nowhere in PATH"),
+        (here.to_str().unwrap(), "is a directory"),
+        ("/etc/passwd", "chmod +x"),
+    ] {
+        let ended = home.run(&["listen", "--exec", program, "--json"]);
+        let (code, message, hint) = ended.json_error();
+        assert_eq!((ended.code, code.as_str()), (1, "command"), "{message}");
+        assert!(message.contains(why) && hint.contains("--exec"), "{message}; {hint}");
     }
 }
 

@@ -127,7 +127,9 @@ fn messages_are_exported_for_their_owner_and_said_to_be_in_the_clear() {
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("# \\#ops\n\n## 1970-01-02\n\n**00:00 carol**\n\n> deploy of 2.4"));
     assert!(text.contains("> \\# \\\\u\\{1b\\}\\[2Jdone"), "{text}");
-    assert_eq!(home.run(&["export", "--format", "md", "-o", path]).code, 1, "not written over");
+    let again = home.run(&["export", "--format", "md", "-o", path]);
+    assert_eq!(again.code, 1, "not written over");
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     let all = objects(&ok(&home, &["export", "--format", "json", "-q"]));
     assert_eq!(all.len(), 5);
@@ -156,6 +158,8 @@ fn a_backup_becomes_another_profile_and_nothing_is_written_over() {
     let closed = home.run(&["-P", "other", "import", path, option, &wrong, "--json"]);
     assert_eq!(code_of(&closed), (1, "no-backup".to_owned()));
     assert!(!home.directory().join("profiles/other").exists());
+    let nowhere = home.run(&["-P", "other", "import", "/no/backup", option, &secret]);
+    assert!(nowhere.stderr.contains("no such file") && nowhere.stderr.contains("check the path"));
     let ended = home.run(&["-P", "other", "import", path, option, &secret]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stderr.contains("new keys") && ended.stderr.contains("delete one of the two"));

@@ -211,7 +211,9 @@ fn stretched(path: &Path, passphrase: &Passphrase, salt: &Salt) -> Result<Secret
 fn opened(path: &Path, passphrase: &Passphrase) -> Result<Connection, VaultError> {
     let no_backup = || VaultError::NoBackup(PathBuf::from(path));
     let start = file::read_small(path, 16)?;
-    let missing = || file::at(path)(std::io::ErrorKind::NotFound.into());
+    let missing = || {
+        file::at(path)(std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file"))
+    };
     let start: Zeroizing<Vec<u8>> = start.ok_or_else(missing)?;
     let salt = Salt(start.as_slice().try_into().map_err(|_| no_backup())?);
     let sealed = Sealed { key: stretched(path, passphrase, &salt)?, salt };
