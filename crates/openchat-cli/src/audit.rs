@@ -145,6 +145,31 @@ fn pin_line(pin: &Digest, pinned: bool) -> String {
     format!("CA      SHA256:{pin}  ({compare})")
 }
 
+/// What a file of evidence proves.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    /// What the server has signed.
+    pub(crate) what: &'static str,
+}
+
+/// Checks a file of evidence about the server of the CA with this pin; says why it proves nothing.
+pub(crate) fn proof(file: &Path, pin: &Digest) -> Result<Proof, String> {
+    let bytes = read(file).map_err(|fault| fault.message)?;
+    match audit::verify(&bytes, Some(pin)) {
+        Ok(Checked::Evidence(verdict)) => Ok(Proof { what: words(&verdict.what).1 }),
+        Ok(Checked::Log(_)) => Err("it is a log".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// How it is called, for scripts and for people.
+const fn words(deceit: &Deceit) -> (&'static str, &'static str) {
+    match deceit {
+        Deceit::TwoLogs { .. } => ("two-logs", "two transparency logs"),
+        Deceit::TwoHistories { .. } => ("two-histories", "two histories of one group"),
+    }
+}
+
 fn show_evidence(out: Out, verdict: &Verdict, pinned: bool) -> Result<Exit, Fault> {
     #[derive(Serialize)]
     struct Evidence<'a> {
@@ -154,23 +179,16 @@ fn show_evidence(out: Out, verdict: &Verdict, pinned: bool) -> Result<Exit, Faul
         proves: &'a str,
         detail: &'a [String],
     }
-    let (proves, what, detail) = match &verdict.what {
-        Deceit::TwoLogs { one, other } => (
-            "two-logs",
-            "two transparency logs",
-            [one, other].map(|head| {
-                let time = text::rfc3339(head.time);
-                format!("{} entries, root {}, signed {time}", head.size, head.root)
-            }),
-        ),
-        Deceit::TwoHistories { one, other } => (
-            "two-histories",
-            "two histories of one group",
-            [one, other].map(|receipt| {
-                let (seq, hash) = (receipt.seq.0, receipt.log_hash);
-                format!("group {}, place {seq}, log hash {hash}", receipt.group)
-            }),
-        ),
+    let (proves, what) = words(&verdict.what);
+    let detail = match &verdict.what {
+        Deceit::TwoLogs { one, other } => [one, other].map(|head| {
+            let time = text::rfc3339(head.time);
+            format!("{} entries, root {}, signed {time}", head.size, head.root)
+        }),
+        Deceit::TwoHistories { one, other } => [one, other].map(|receipt| {
+            let (seq, hash) = (receipt.seq.0, receipt.log_hash);
+            format!("group {}, place {seq}, log hash {hash}", receipt.group)
+        }),
     };
     let text = format!(
         "PROVEN  this server has signed {what}\n  one   {}\n  other {}\n{}",

@@ -4,6 +4,7 @@
 
 mod certificate;
 mod conversations;
+mod evidence;
 mod profile;
 mod server;
 mod terminal;
@@ -111,6 +112,7 @@ fn enrolled(context: &Context, vault: &Vault, identity: &Identity) -> Result<Vec
     let log_time = stored.as_ref().ok().and_then(|stored| stored.log_time);
     findings.extend(certificate::check(context, identity, log_time));
     findings.push(server::check(context, identity)?);
+    findings.extend(evidence::check(context, vault, identity));
     findings.extend(conversations::check(context, identity, stored));
     Ok(findings)
 }

@@ -12,6 +12,9 @@ use std::{
 
 const DIRECTORY: &str = "evidence";
 
+/// How their names end.
+const ENDING: &str = "evidence";
+
 /// Files that are kept. One proves it; a server that goes on lying fills no disk.
 const MOST: usize = 16;
 
@@ -36,10 +39,30 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// The files of evidence, by their names.
+    ///
+    /// # Errors
+    /// [`VaultError::File`]
+    pub fn evidence(&self) -> Result<Vec<PathBuf>, VaultError> {
+        let directory = self.directory.join(DIRECTORY);
+        let files = match read_dir(&directory) {
+            Ok(files) => files.map(|file| file.map(|file| file.path())).collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let mut files: Vec<PathBuf> = files.map_err(at(&directory))?;
+        // What has another ending was not written to its end.
+        files.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
+        files.sort();
+        Ok(files)
+    }
+}
+
 /// The same evidence has the same name.
 fn name(bytes: &[u8]) -> String {
     let short: String = sha256(bytes).to_string().chars().take(16).collect();
-    format!("server-{short}.evidence")
+    format!("server-{short}.{ENDING}")
 }
 
 fn write(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -60,14 +83,17 @@ mod tests {
     fn evidence_is_kept_once_and_not_without_end() {
         let home = tempfile::tempdir().unwrap();
         let vault = Vault::open(&home.path().join("p")).unwrap();
+        assert_eq!(vault.evidence().unwrap(), [] as [PathBuf; 0]);
         let path = vault.keep_evidence(b"it lied").unwrap().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"it lied");
-        assert_eq!(vault.keep_evidence(b"it lied").unwrap(), Some(path));
+        assert_eq!(vault.keep_evidence(b"it lied").unwrap(), Some(path.clone()));
         for lie in 0..MOST {
             vault.keep_evidence(format!("lie {lie}").as_bytes()).unwrap();
         }
         assert_eq!(vault.keep_evidence(b"one more").unwrap(), None);
         let kept = read_dir(home.path().join("p/evidence")).unwrap().count();
         assert_eq!(kept, MOST);
+        let listed = vault.evidence().unwrap();
+        assert!(listed.len() == MOST && listed.is_sorted() && listed.contains(&path));
     }
 }

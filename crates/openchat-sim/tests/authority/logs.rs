@@ -3,10 +3,13 @@
 use crate::support::{asked, pin, said, talk, verify};
 use openchat_crypto::IdentityKey;
 use openchat_pki::{CaCertificate, Contradiction, Evidence, MerkleLog, Origin, ServerKeys};
-use openchat_sim::Server;
+use openchat_sim::{Person, Server};
 use openchat_wire::{Blob, UnixMillis};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn exported(server: &Server, name: &str) -> PathBuf {
     let file = server.place().join(name);
@@ -145,8 +148,30 @@ fn t9_evidence_is_checked_by_the_same_command() {
     let (code, found) = verify(&file, &["--pin", &pin(&alice)]);
     assert_eq!((code, &found["proves"]), (Some(0), &"two-logs".into()), "{found}");
     assert_eq!(verify(&file, &["--pin", &"00".repeat(32)]).0, Some(5));
+    assert_doctor_finds(&alice, &file);
     write(b"one");
     assert_eq!(verify(&file, &[]).0, Some(5), "no contradiction");
     fs::write(&file, "something else").unwrap();
     assert_eq!(verify(&file, &[]).0, Some(5));
+}
+
+/// A device that was shown both keeps the file; whoever asks what is wrong is told of it.
+fn assert_doctor_finds(who: &Person, file: &Path) {
+    let kept = who.profile().join("evidence");
+    fs::create_dir(&kept).unwrap();
+    let kept = kept.join("server-0123456789abcdef.evidence");
+    fs::copy(file, &kept).unwrap();
+    let (code, said) = who.try_to(&["doctor"]);
+    let found = said.iter().find(|it| it["check"] == "evidence").unwrap();
+    assert_eq!((code, &found["level"]), (Some(1), &"fail".into()), "{found}");
+    assert!(found["message"].as_str().unwrap().contains("two transparency logs"), "{found}");
+    let (hint, path) = (found["hint"].as_str().unwrap(), kept.to_str().unwrap());
+    let command = format!("openchat -P {} log verify '{path}'; ", who.name());
+    assert!(hint.starts_with(&command), "{hint}");
+    assert_eq!(who.run(&["log", "verify", path])[0]["proves"], "two-logs");
+    fs::write(&kept, "something else").unwrap();
+    let (code, said) = who.try_to(&["doctor"]);
+    let found = said.iter().find(|it| it["check"] == "evidence").unwrap();
+    assert_eq!((code, &found["level"]), (Some(0), &"warn".into()), "{found}");
+    fs::remove_file(&kept).unwrap();
 }
