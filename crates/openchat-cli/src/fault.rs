@@ -2,8 +2,8 @@
 
 use crate::target::quoted;
 use openchat_client::{
-    PlaceError, SessionError, VaultError, admin::AdminError, device::DeviceError, dial::DialError,
-    enroll::EnrollError,
+    KeyringError, PlaceError, SessionError, VaultError, admin::AdminError, device::DeviceError,
+    dial::DialError, enroll::EnrollError,
 };
 use openchat_wire::enroll::EnrollRefusal;
 use std::io::ErrorKind;
@@ -146,6 +146,7 @@ impl Hints {
             VaultError::NoKey(path) => {
                 ("vault-key", format!("bring the file back: {}", path.display()))
             }
+            VaultError::Keyring(error) => ("vault-keyring", self.keyring(error)),
             VaultError::Exists(_) => ("exists", "choose another file".to_owned()),
             VaultError::NoBackup(_) => {
                 ("no-backup", self.command("import FILE --backup-passphrase-file FILE"))
@@ -169,6 +170,28 @@ impl Hints {
             }
         };
         Fault::new(Exit::Failure, code, error.to_string(), hint)
+    }
+
+    fn keyring(&self, error: &KeyringError) -> String {
+        match error {
+            KeyringError::NoBus => format!(
+                "while you are logged in: DBUS_SESSION_BUS_ADDRESS=unix:path=$XDG_RUNTIME_DIR/bus; for what \
+                 runs without you, on your desktop: {}",
+                self.command("vault key-file")
+            ),
+            KeyringError::Locked => {
+                "open it, or run this on a terminal of your desktop, where you are \
+                                     asked to"
+                    .to_owned()
+            }
+            KeyringError::Unreachable(_) | KeyringError::Fleeting => format!(
+                "is GNOME Keyring, KWallet or KeePassXC running? without one: {}",
+                self.command("vault passphrase")
+            ),
+            KeyringError::Gone => {
+                "bring the keyring back; with a backup: openchat -P NEW import FILE".to_owned()
+            }
+        }
     }
 
     pub(crate) fn dial(&self, address: &str, error: &DialError) -> Fault {

@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use zeroize::Zeroize;
 
@@ -18,6 +19,10 @@ const MAX_PASSPHRASE: u64 = 4096;
 
 /// How often a person may try.
 const TRIES: u32 = 3;
+
+/// How long the window in which a person opens their keyring stays: long enough for a long passphrase,
+/// short enough for whoever sits at another screen to learn what is missing.
+const KEYRING: Duration = Duration::from_mins(1);
 
 /// A passphrase that need not be asked for.
 #[derive(Debug, Clone)]
@@ -44,7 +49,7 @@ impl Given {
 
 /// What opens the vault of this process's profile.
 pub(crate) fn unlock(given: Option<Given>, may_ask: bool) -> Unlock<'static> {
-    Unlock::new(move |wrong| match &given {
+    let unlock = Unlock::new(move |wrong| match &given {
         Some(given) if wrong == 0 => given.get(),
         Some(_) => Err(VaultError::WrongPassphrase),
         None if !may_ask => Err(VaultError::Locked),
@@ -55,7 +60,13 @@ pub(crate) fn unlock(given: Option<Given>, may_ask: bool) -> Unlock<'static> {
             }
             prompt("Passphrase: ")
         }
-    })
+    });
+    unlock.waiting(patience(may_ask))
+}
+
+/// How long somebody may take to open the keyring: where nobody is asked, no window opens either.
+pub(crate) const fn patience(may_ask: bool) -> Duration {
+    if may_ask { KEYRING } else { Duration::ZERO }
 }
 
 /// The first line of a file, or of stdin.

@@ -23,6 +23,11 @@ pub(crate) fn run(context: &Context, args: VaultArgs) -> Result<Exit, Fault> {
                 .map_err(|error| error.fault(OPTION))?;
             keep(context, &Keeping::Passphrase(new))?;
         }
+        Some(VaultCommand::Keyring) => {
+            drop(vault);
+            let patience = passphrase::patience(context.may_ask);
+            keep(context, &Keeping::Keyring { patience })?;
+        }
         Some(VaultCommand::KeyFile { file }) => {
             drop(vault);
             keep(context, &file.map_or(Keeping::Beside, Keeping::At))?;
@@ -47,6 +52,11 @@ fn told(context: &Context, vault: &Vault) -> Result<(), Fault> {
         ),
         Kept::At(path) => ("file", Some(path.clone()), "its key is in a file elsewhere"),
         Kept::Passphrase => ("passphrase", None, "its key is sealed under a passphrase"),
+        Kept::Keyring => (
+            "keyring",
+            None,
+            "its key is in the keyring of the desktop, which opens when you log in",
+        ),
     };
     let file = file.map(|path| path.to_string_lossy().into_owned());
     let named = file.as_ref().map_or(String::new(), |file| format!("\nkey    {file}"));

@@ -39,8 +39,8 @@ pub use session::{
     Report, Resume, Say, Session, SessionError, Start, StoredConversation, Until,
 };
 pub use vault::{
-    FileState, Holding, Identity, Keeping, Kept, KeptFile, Marks, Range, Reacted, Restored, Search,
-    Survive, Unlock, Vault, VaultError,
+    FileState, Holding, Identity, Keeping, Kept, KeptFile, KeyringError, Marks, Range, Reacted,
+    Restored, Search, Survive, Unlock, Vault, VaultError,
 };
 
 /// What events, messages and members are, for front ends.

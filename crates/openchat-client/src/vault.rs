@@ -16,6 +16,7 @@ mod files;
 mod history;
 mod identity;
 mod key;
+mod keyring;
 mod marks;
 mod reseal;
 mod retention;
@@ -32,6 +33,7 @@ pub use files::{FileState, KeptFile};
 pub use history::Range;
 pub use identity::{Identity, SavedKey};
 pub use key::{Keeping, Kept};
+pub use keyring::KeyringError;
 pub use search::Search;
 pub use unlock::Unlock;
 

@@ -1,4 +1,5 @@
-//! A desktop without a screen: a session bus of its own, and a service that takes notifications.
+//! A desktop without a screen: a session bus of its own, a service that takes notifications, and the
+//! keyring of GNOME.
 
 use crate::PATIENCE;
 use dbus::{
@@ -9,9 +10,10 @@ use dbus::{
     message::MatchRule,
 };
 use std::{
+    collections::HashMap,
     ffi::OsString,
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -19,7 +21,7 @@ use std::{
         mpsc::{Receiver, channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -38,14 +40,20 @@ const BUS: &str = r#"<busconfig>
 
 const SERVICE: &str = "org.freedesktop.Notifications";
 
+const KEYRING: &str = "org.freedesktop.secrets";
+
+/// What a call of ours may take.
+const CALL: Duration = Duration::from_secs(25);
+
 /// Between two looks at whether the service is still wanted.
 const TURN: Duration = Duration::from_millis(50);
 
 /// A desktop's session bus.
 #[derive(Debug)]
 pub struct Desktop {
-    _place: TempDir,
+    place: TempDir,
     bus: Child,
+    keyring: Option<Child>,
     address: String,
     over: Arc<AtomicBool>,
     service: Option<JoinHandle<()>>,
@@ -81,7 +89,7 @@ impl Desktop {
         let stdout = bus.stdout.take().expect("its stdout");
         BufReader::new(stdout).read_line(&mut address).expect("the bus's address");
         let address = address.trim().to_owned();
-        Self { _place: place, bus, address, over: Arc::default(), service: None }
+        Self { place, bus, keyring: None, address, over: Arc::default(), service: None }
     }
 
     /// The variable that leads programs here.
@@ -90,14 +98,89 @@ impl Desktop {
         [("DBUS_SESSION_BUS_ADDRESS".to_owned(), OsString::from(&self.address))]
     }
 
+    fn connect(&self) -> Connection {
+        let mut channel_to_bus = Channel::open_private(&self.address).expect("the bus");
+        channel_to_bus.register().expect("the bus takes us");
+        Connection::from(channel_to_bus)
+    }
+
+    /// Starts a keyring, and opens it; what an earlier one of this desktop kept is in it.
+    ///
+    /// # Panics
+    /// If there is no `gnome-keyring-daemon`.
+    pub fn log_in(&mut self) {
+        self.start_keyring(&["--unlock"]);
+    }
+
+    /// Starts a keyring that nobody opens.
+    pub fn start_locked(&mut self) {
+        self.start_keyring(&[]);
+    }
+
+    /// Ends the keyring, as the end of a session does.
+    pub fn log_out(&mut self) {
+        if let Some(mut keyring) = self.keyring.take() {
+            // It may have ended already.
+            let _ = keyring.kill();
+            let _ = keyring.wait();
+        }
+        self.until_keyring(false);
+    }
+
+    /// How many keys of vaults are in the keyring.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        type Found = (Vec<dbus::Path<'static>>, Vec<dbus::Path<'static>>);
+        let connection = self.connect();
+        let service = connection.with_proxy(KEYRING, "/org/freedesktop/secrets", CALL);
+        let wanted = HashMap::from([("application", "openchat")]);
+        let (open, locked): Found = service
+            .method_call("org.freedesktop.Secret.Service", "SearchItems", (wanted,))
+            .expect("the keyring answers");
+        open.len() + locked.len()
+    }
+
+    fn start_keyring(&mut self, options: &[&str]) {
+        let place = self.place.path();
+        let mut command = Command::new("gnome-keyring-daemon");
+        command.args(["--foreground", "--components=secrets"]).args(options);
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address).env("HOME", place);
+        command.env("XDG_DATA_HOME", place).env("XDG_RUNTIME_DIR", place);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let keyring = command.spawn();
+        let mut keyring = keyring.expect("the keyring is there: scripts/prerequisites installs it");
+        // The passphrase is what comes up to the end.
+        let written = keyring.stdin.take().expect("its stdin").write_all(b"passphrase");
+        assert!(written.is_ok() || options.is_empty(), "{written:?}");
+        self.keyring = Some(keyring);
+        self.until_keyring(true);
+    }
+
+    fn until_keyring(&self, is_there: bool) {
+        let connection = self.connect();
+        let bus = connection.with_proxy("org.freedesktop.DBus", "/org/freedesktop/DBus", CALL);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (owned,): (bool,) = bus
+                .method_call("org.freedesktop.DBus", "NameHasOwner", (KEYRING,))
+                .expect("the bus answers");
+            if owned == is_there {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited for the keyring to come or go");
+            thread::sleep(TURN);
+        }
+    }
+
     /// Serves notifications from now on, with these abilities; gives what is shown.
     ///
     /// # Panics
     /// If the bus does not let it.
     pub fn serve(&mut self, abilities: &[&str]) -> Receiver<Shown> {
-        let mut channel_to_bus = Channel::open_private(&self.address).expect("the bus");
-        channel_to_bus.register().expect("the bus takes us");
-        let connection = Connection::from(channel_to_bus);
+        let connection = self.connect();
         connection.request_name(SERVICE, false, true, true).expect("the service's name");
         let (sender, shown) = channel();
         let abilities: Vec<String> = abilities.iter().map(|one| (*one).to_owned()).collect();
@@ -147,9 +230,11 @@ impl Drop for Desktop {
             // Its panic has failed the test already.
             let _ = service.join();
         }
-        // It may have ended already.
-        let _ = self.bus.kill();
-        let _ = self.bus.wait();
+        for child in self.keyring.iter_mut().chain([&mut self.bus]) {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

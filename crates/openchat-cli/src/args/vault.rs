@@ -165,11 +165,13 @@ pub(crate) enum Kept {
 #[command(after_help = "\
 The vault is sealed with a random key. Beside the vault the key is safe from whoever gets only one of
 the two files; in a file elsewhere, from whoever has only this disk; under a passphrase, from whoever
-does not know it. Each change seals the vault with a new key.
+does not know it; in the desktop's keyring, from whoever is not logged in as you. Each change seals the
+vault with a new key.
 
 Examples:
   openchat vault
   openchat vault passphrase
+  openchat vault keyring
   openchat vault key-file /media/stick/bob.key")]
 pub(crate) struct VaultArgs {
     #[command(subcommand)]
@@ -191,6 +193,12 @@ pub(crate) enum VaultCommand {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Keep the key in the keyring of the desktop, which opens when you log in
+    #[command(after_help = "\
+The keyring is any that speaks the Secret Service: GNOME Keyring, KWallet, KeePassXC. What runs without your
+desktop's session (cron, ssh) does not reach it, and ends with exit code 1 (vault-keyring).
+Back again: openchat vault key-file, or openchat vault passphrase.")]
+    Keyring,
     /// Read every page, and say whether any is damaged
     Check,
 }

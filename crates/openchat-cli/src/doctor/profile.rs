@@ -41,7 +41,7 @@ pub(super) fn check(directory: &Path) -> Vec<Finding> {
 pub(super) fn key_elsewhere(vault: &Vault) -> Vec<Finding> {
     match vault.kept() {
         Kept::At(path) => permissions(mode(path, 0o600).transpose().into_iter().collect()),
-        Kept::Beside | Kept::Passphrase => Vec::new(),
+        Kept::Beside | Kept::Passphrase | Kept::Keyring => Vec::new(),
     }
 }
 
@@ -53,6 +53,7 @@ pub(super) fn vault(context: &Context, looked: &Looked) -> Finding {
                 Kept::Beside => "its key beside it",
                 Kept::At(_) => "its key in a file elsewhere",
                 Kept::Passphrase => "its key under a passphrase",
+                Kept::Keyring => "its key in the keyring",
             };
             Finding::ok(VAULT, format!("{place} opens, {key}; it is {}'s", identity.name))
         }

@@ -1,5 +1,6 @@
 //! Why a vault can't be used.
 
+use super::keyring::KeyringError;
 use rusqlite::ErrorCode;
 use std::{io, path::PathBuf};
 
@@ -34,6 +35,9 @@ pub enum VaultError {
     /// What its key is made from is gone.
     #[error("the vault's key is not there: {}", .0.display())]
     NoKey(PathBuf),
+    /// Its key is in the keyring, or should be, and does not come from there.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// A value in it is not what this program writes.
     #[error("the vault is damaged: {0}")]
     Damaged(&'static str),

@@ -1,15 +1,19 @@
-//! The vault's key, and how it is kept: in a file beside the vault, in a file elsewhere, or sealed
-//! under a passphrase. The key is random and has nothing to do with how it is kept.
+//! The vault's key, and how it is kept: in a file beside the vault, in a file elsewhere, sealed
+//! under a passphrase, or in the desktop's keyring. The key is random and has nothing to do with how it is kept.
 //!
 //! `vault.key` is text: a line that says what it is, then an entry a line. There is one, but for the
 //! moment in which the vault is sealed anew (`reseal`): then the one of them counts that opens it.
 
-use super::{VaultError, file};
+use super::{
+    VaultError, file,
+    keyring::{self, Place},
+};
 use crate::outside::os_random;
 use openchat_crypto::{Cost, Passphrase, Salt, Secret, fernet::MessageKey};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use zeroize::Zeroizing;
 
@@ -31,6 +35,11 @@ pub enum Keeping {
     At(PathBuf),
     /// Sealed under a passphrase. Without it the files are of no use.
     Passphrase(Passphrase),
+    /// In the keyring of the desktop, which opens when its owner logs in.
+    Keyring {
+        /// So long its owner may take to open it, if it is locked.
+        patience: Duration,
+    },
 }
 
 /// How a vault's key is kept.
@@ -42,6 +51,8 @@ pub enum Kept {
     At(PathBuf),
     /// Under a passphrase.
     Passphrase,
+    /// In the desktop's keyring.
+    Keyring,
 }
 
 /// One line of the file.
@@ -50,6 +61,16 @@ pub(super) enum Entry {
     Beside(Secret),
     At(PathBuf),
     Sealed { cost: Cost, salt: Salt, token: Vec<u8> },
+    Keyring(Place),
+}
+
+/// Whom to ask for what opens a key.
+pub(super) trait Asked {
+    /// For the passphrase, with the number of answers that were wrong so far.
+    fn passphrase(&self, wrong: u32) -> Result<Passphrase, VaultError>;
+
+    /// How long somebody may take to open the keyring.
+    fn patience(&self) -> Duration;
 }
 
 impl Entry {
@@ -68,14 +89,12 @@ impl Entry {
                 let token = sealing(passphrase, &salt, cost)?.seal(key.expose());
                 Ok(Self::Sealed { cost, salt, token })
             }
+            Keeping::Keyring { patience } => Ok(Self::Keyring(keyring::put(key, *patience)?)),
         }
     }
 
-    /// The key; `ask` is asked for the passphrase where there is one.
-    pub(super) fn key(
-        &self,
-        ask: &dyn Fn(u32) -> Result<Passphrase, VaultError>,
-    ) -> Result<Secret, VaultError> {
+    /// The key.
+    pub(super) fn key(&self, asked: &dyn Asked) -> Result<Secret, VaultError> {
         match self {
             Self::Beside(key) => Ok(key.clone()),
             Self::At(path) => match read(path)?.as_deref() {
@@ -86,7 +105,7 @@ impl Entry {
             Self::Sealed { cost, salt, token } => {
                 let mut attempt = 0_u32;
                 loop {
-                    let passphrase = ask(attempt)?;
+                    let passphrase = asked.passphrase(attempt)?;
                     if let Ok(opened) = sealing(&passphrase, salt, *cost)?.open(token) {
                         let opened = Zeroizing::new(opened);
                         let bytes = <[u8; 32]>::try_from(opened.as_slice());
@@ -96,6 +115,23 @@ impl Entry {
                     attempt = attempt.saturating_add(1);
                 }
             }
+            Self::Keyring(place) => Ok(keyring::get(place, asked.patience())?),
+        }
+    }
+
+    /// Whether both are the same line.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        *rendered(std::slice::from_ref(self)) == *rendered(std::slice::from_ref(other))
+    }
+
+    /// Takes what is elsewhere out of there, where that is ours alone to do: a file may be on a medium
+    /// that is somebody's copy.
+    fn forget(&self) {
+        if let Self::Keyring(place) = self
+            && let Err(error) = keyring::forget(place)
+        {
+            // What is left there opens nothing that is written from now on.
+            tracing::warn!(%error, "a key that opens nothing any more stays in the keyring");
         }
     }
 
@@ -104,6 +140,7 @@ impl Entry {
             Self::Beside(_) => Kept::Beside,
             Self::At(path) => Kept::At(path.clone()),
             Self::Sealed { .. } => Kept::Passphrase,
+            Self::Keyring(_) => Kept::Keyring,
         }
     }
 }
@@ -139,6 +176,14 @@ pub(super) fn write(path: &Path, entries: &[Entry]) -> Result<(), VaultError> {
     file::replace_whole(path, rendered(entries).as_bytes())
 }
 
+/// Leaves one entry of all, the one that opens the database. What the others name is taken away first:
+/// whoever is killed in between finds them again.
+pub(super) fn leave(path: &Path, entry: &Entry) -> Result<(), VaultError> {
+    let others = read(path)?.unwrap_or_default();
+    others.iter().filter(|other| !other.is(entry)).for_each(Entry::forget);
+    write(path, std::slice::from_ref(entry))
+}
+
 fn rendered(entries: &[Entry]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     text.push_str(TITLE);
@@ -159,6 +204,10 @@ fn rendered(entries: &[Entry]) -> Zeroizing<String> {
                 push_hex(&mut text, &salt.0);
                 text.push(' ');
                 push_hex(&mut text, token);
+            }
+            Entry::Keyring(place) => {
+                text.push_str("keyring ");
+                text.push_str(place.text());
             }
         }
     }
@@ -181,6 +230,7 @@ fn parse(line: &str) -> Option<Entry> {
             let cost = Cost::stored(kibibytes, passes).ok()?;
             words.next().is_none().then_some(Entry::Sealed { cost, salt, token })
         }
+        "keyring" => Place::parse(rest).map(Entry::Keyring),
         _ => None,
     }
 }
@@ -192,7 +242,7 @@ pub(super) fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-fn unhex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn unhex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let digits = text.as_bytes();
     let pairs = digits.chunks(2).map(|pair| match pair {
         [high, low] => Some((nibble(*high)? << 4) | nibble(*low)?),

@@ -29,8 +29,8 @@ impl Vault {
         let Self { database, lock, directory, .. } = self;
         settle(database, &files)?;
         swap(&files)?;
-        key::write(&files.key, &[entry])?;
-        let unlock = Unlock::alone().with_key(key);
+        key::leave(&files.key, &entry)?;
+        let unlock = Unlock::alone().with_key(&entry, key);
         drop(lock);
         Self::open_with(&directory, &unlock)
     }

@@ -2,7 +2,7 @@
 //! done was brought to its end.
 
 use super::{Vault, VaultError, file, key, reseal, schema, tidy::Tidy};
-use key::{Entry, Keeping};
+use key::{Asked, Entry, Keeping};
 use openchat_crypto::{Passphrase, Secret};
 use rusqlite::Connection;
 use std::{
@@ -10,14 +10,24 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// What opens vaults: whom to ask for a passphrase, and how the key of a new vault is kept. It
 /// remembers the key that has served, so that a passphrase is asked for once.
 pub struct Unlock<'a> {
     ask: Box<dyn Fn(u32) -> Result<Passphrase, VaultError> + 'a>,
+    patience: Duration,
     new: RefCell<Keeping>,
-    served: RefCell<Option<Secret>>,
+    served: RefCell<Option<Served>>,
+}
+
+/// A key, and the entry that it came from: of two entries only one opens the vault, and the other one is
+/// forgotten.
+#[derive(Clone)]
+struct Served {
+    entry: Entry,
+    key: Secret,
 }
 
 impl<'a> Unlock<'a> {
@@ -25,7 +35,14 @@ impl<'a> Unlock<'a> {
     /// wrong so far. It ends the asking with an error.
     #[must_use]
     pub fn new(ask: impl Fn(u32) -> Result<Passphrase, VaultError> + 'a) -> Self {
-        Self { ask: Box::new(ask), new: RefCell::new(Keeping::Beside), served: RefCell::new(None) }
+        let (new, served) = (RefCell::new(Keeping::Beside), RefCell::new(None));
+        Self { ask: Box::new(ask), patience: Duration::ZERO, new, served }
+    }
+
+    /// Gives its owner so long to open a keyring that is locked. Otherwise nobody is asked to.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Has nobody to ask.
@@ -46,13 +63,29 @@ impl<'a> Unlock<'a> {
         self.new.replace(new);
     }
 
-    /// Knows this key already.
-    pub(super) fn with_key(self, key: Secret) -> Self {
-        Self { served: RefCell::new(Some(key)), ..self }
+    /// Knows the key of this entry already.
+    pub(super) fn with_key(self, entry: &Entry, key: Secret) -> Self {
+        self.serve(entry, key);
+        self
     }
 
-    fn served(&self) -> Option<Secret> {
-        self.served.borrow().clone()
+    fn serve(&self, entry: &Entry, key: Secret) {
+        self.served.replace(Some(Served { entry: entry.clone(), key }));
+    }
+
+    fn served(&self, entry: &Entry) -> Option<Secret> {
+        let served = self.served.borrow();
+        served.as_ref().filter(|served| served.entry.is(entry)).map(|served| served.key.clone())
+    }
+}
+
+impl Asked for Unlock<'_> {
+    fn passphrase(&self, wrong: u32) -> Result<Passphrase, VaultError> {
+        (self.ask)(wrong)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 }
 
@@ -172,7 +205,7 @@ impl Vault {
         let entries = key::read(&files.key)?.ok_or_else(|| VaultError::NoKey(files.key.clone()))?;
         let mut fewest = usize::MAX;
         for entry in entries {
-            let literal = file::literal(&entry.key(&unlock.ask)?);
+            let literal = file::literal(&entry.key(unlock)?);
             let database = file::open_bare(&files.database, Some(literal))?;
             let mut check = database.prepare("PRAGMA cipher_integrity_check")?;
             fewest = fewest.min(check.query_map([], |_| Ok(()))?.count());
@@ -195,7 +228,7 @@ pub(super) fn new_key(files: &Files, unlock: &Unlock<'_>) -> Result<(Secret, Ent
     let key = Secret::random(&mut crate::outside::os_random());
     let entry = Entry::new(&key, &unlock.new.borrow())?;
     key::write(&files.key, std::slice::from_ref(&entry))?;
-    unlock.served.replace(Some(key.clone()));
+    unlock.serve(&entry, key.clone());
     Ok((key, entry))
 }
 
@@ -203,7 +236,7 @@ pub(super) fn new_key(files: &Files, unlock: &Unlock<'_>) -> Result<(Secret, Ent
 fn unseal(files: &Files, unlock: &Unlock<'_>) -> Result<(Connection, Entry), VaultError> {
     let (database, entry) = unlocked(files, unlock)?;
     if key::read(&files.key)?.is_some_and(|entries| entries.len() > 1) {
-        key::write(&files.key, std::slice::from_ref(&entry))?;
+        key::leave(&files.key, &entry)?;
     }
     Ok((database, entry))
 }
@@ -214,20 +247,28 @@ fn unlocked(files: &Files, unlock: &Unlock<'_>) -> Result<(Connection, Entry), V
     for entry in entries {
         match opened(files, &entry, unlock) {
             Ok(database) => return Ok((database, entry)),
-            Err(error @ (VaultError::Broken(_) | VaultError::NoKey(_))) => last = error,
+            // A key that fits nothing says less than one that is out of reach.
+            Err(VaultError::Broken(_)) if is_out_of_reach(&last) => {}
+            Err(error @ VaultError::Broken(_)) => last = error,
+            Err(error) if is_out_of_reach(&error) => last = error,
             Err(error) => return Err(error),
         }
     }
     Err(last)
 }
 
+/// Whether an error is about where the key is.
+const fn is_out_of_reach(error: &VaultError) -> bool {
+    matches!(error, VaultError::NoKey(_) | VaultError::Keyring(_))
+}
+
 fn opened(files: &Files, entry: &Entry, unlock: &Unlock<'_>) -> Result<Connection, VaultError> {
-    if let Some(database) = unlock.served().and_then(|key| fits(files, &key).ok()) {
+    if let Some(database) = unlock.served(entry).and_then(|key| fits(files, &key).ok()) {
         return Ok(database);
     }
-    let key = entry.key(&unlock.ask)?;
+    let key = entry.key(unlock)?;
     let database = fits(files, &key)?;
-    unlock.served.replace(Some(key));
+    unlock.serve(entry, key);
     Ok(database)
 }
 

@@ -18,6 +18,7 @@ mod shim;
 mod clock;
 mod cuts;
 mod disk;
+mod keyring;
 mod kill;
 mod load;
 mod people;

@@ -217,6 +217,26 @@ fn killed_at_any_step_of_sealing_anew_one_of_the_keys_opens_it() {
 }
 
 #[test]
+fn who_looks_before_opening_keeps_the_key_that_opens() {
+    let passphrase = Passphrase::new("p".to_owned());
+    for steps in 0..=6 {
+        let place = sealed_vault();
+        begin_sealed(place.path(), &Keeping::Passphrase(passphrase.clone()), steps);
+        let asked = Cell::new(0);
+        let unlock = Unlock::new(|_| {
+            asked.set(asked.get() + 1);
+            Ok(passphrase.clone())
+        });
+        check(&Vault::look_with(place.path(), &unlock).unwrap().unwrap());
+        check(&Vault::open_with(place.path(), &unlock).unwrap());
+        assert!(asked.get() <= 1, "after {steps} steps: asked {} times", asked.get());
+        // Another process, which knows nothing yet.
+        let fresh = Unlock::new(|_| Ok(passphrase.clone()));
+        check(&Vault::open_with(place.path(), &fresh).unwrap());
+    }
+}
+
+#[test]
 fn while_somebody_looks_it_is_not_sealed_anew_and_stays_whole() {
     let place = sealed_vault();
     let vault = Vault::open(place.path()).unwrap();
