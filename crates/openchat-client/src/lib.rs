@@ -35,8 +35,8 @@ mod tls;
 pub use openchat_crypto::Passphrase;
 pub use place::{PlaceError, Places, ProfileName};
 pub use session::{
-    Ask, End, Follow, FromHolder, Front, Guest, GuestEnd, GuestEvent, GuestId, Pick, Remote,
-    Report, Resume, Say, Session, SessionError, Start, StoredConversation, Until,
+    Ask, End, Follow, FromHolder, Front, Guest, GuestEnd, GuestEvent, GuestId, LogView, Pick,
+    Remote, Report, Resume, Say, Session, SessionError, Start, StoredConversation, Until,
 };
 pub use vault::{
     FileState, Holding, Identity, Keeping, Kept, KeptFile, KeyringError, Marks, Range, Reacted,

@@ -19,7 +19,7 @@ mod show;
 mod stored;
 
 pub use ask::{Ask, Follow, Start};
-pub use front::{End, Front, Report, SessionError, Until};
+pub use front::{End, Front, LogView, Report, SessionError, Until};
 pub use guests::{Guest, GuestEnd, GuestEvent, GuestId};
 pub use remote::{FromHolder, Remote, Resume};
 pub use say::{Pick, Say};
@@ -102,6 +102,8 @@ pub struct Session {
     /// Parts of files that the engine wants.
     wants: Vec<Want>,
     reports: Vec<Report>,
+    /// As it was told last.
+    log: LogView,
     unanswered: Unanswered,
     /// Whom this device trusts.
     ca: CaCertificate,
@@ -136,6 +138,7 @@ impl Session {
         let seated = engine.conversations().filter(is_seated);
         let mut session = Self {
             fingerprint: engine.me(),
+            log: LogView::of(&engine),
             staging: VecDeque::new(),
             wants: Vec::new(),
             seated: seated.map(|summary| summary.target.to_string()).collect(),
@@ -381,6 +384,7 @@ impl Session {
             let report = self.keep(event)?;
             self.reports.extend(report);
         }
+        self.note_log();
         self.settle_guests()?;
         if self.reports.is_empty() {
             self.guests.tell(&[]);
@@ -410,6 +414,14 @@ impl Session {
         }
         // Nothing may come for a while that would bring this to the person.
         if self.reports.is_empty() { self.catch_up_guests() } else { self.settle(front) }
+    }
+
+    /// Tells how the transparency log has grown.
+    fn note_log(&mut self) {
+        let log = LogView::of(&self.engine);
+        if log != std::mem::replace(&mut self.log, log) {
+            self.reports.push(Report::Log(log));
+        }
     }
 
     /// What guests did, and what they are to be told, before this turn is shown here.

@@ -60,3 +60,18 @@ fn what_waits_is_seen_also_by_the_next_run_and_what_came_of_the_rest() {
     assert!(shown.contains("at two edited") && shown.contains("👍 alice"), "{shown}");
     assert_eq!(shown.matches("said offline").count(), 1, "{shown}");
 }
+
+#[test]
+fn the_first_line_follows_the_log() {
+    let server = Server::start();
+    let alice = server.enroll("alice");
+    let screen = Terminal::open(&alice, &["join"], WIDE);
+    let size = |screen: &str| -> Option<u64> {
+        let (_, rest) = screen.split_once("log #")?;
+        rest.split_once(" ok")?.0.parse().ok()
+    };
+    let before = size(&screen.until("a log", |screen| size(screen).is_some()));
+    let mut bob = server.enroll("bob").join();
+    bob.ready();
+    screen.until("a longer log", |screen| size(screen) > before);
+}

@@ -5,11 +5,13 @@ use crate::{
     input::News,
     row::{Body, Message, Notice, Quote, Tone},
     runner::Incoming,
+    state::LogAlarm,
 };
 use openchat_client::{
     Front, Report,
     engine::{
-        self, Delivery, Event, MemberChange, MessageRef, Offer, Progress, StoredMessage, Trust,
+        self, AlarmCode, Delivery, Event, MemberChange, MessageRef, Offer, Progress, StoredMessage,
+        Trust,
     },
     outside::now,
     say,
@@ -172,6 +174,7 @@ fn said(stored: &StoredMessage) -> Vec<News> {
 /// What a report means on the screen.
 pub(crate) fn news(report: &Report, now: UnixMillis) -> Vec<News> {
     match report {
+        Report::Log(view) => vec![News::Log(*view)],
         Report::Online => vec![News::Online],
         Report::Offline { cause, .. } => vec![News::Offline(cause.to_string())],
         Report::Evidence(path) => {
@@ -266,9 +269,11 @@ fn of_event(event: &Event, now: UnixMillis) -> Vec<News> {
             let told = notice(Tone::Warning, text, Some("quit, then: openchat renew"));
             vec![News::Notice { target: None, notice: told }]
         }
-        Event::Alarm { target, message, hint, .. } => {
+        Event::Alarm { target, code, message, hint } => {
             let told = notice(Tone::Alarm, message.clone(), Some(hint));
-            told_in(target.clone(), told)
+            let mut news = told_in(target.clone(), told);
+            news.extend(of_log(*code).map(News::LogAlarm));
+            news
         }
         _ => happened(event, notice),
     }
@@ -315,6 +320,16 @@ fn happened(event: &Event, notice: impl Fn(Tone, String, Option<&str>) -> Notice
     let obvious = matches!(event, Event::Member { change: MemberChange::Added, .. });
     let notice = (!obvious || !target.starts_with('@')).then_some(told);
     vec![News::Changed { target: target.clone(), notice, loud }]
+}
+
+const fn of_log(code: AlarmCode) -> Option<LogAlarm> {
+    match code {
+        AlarmCode::OwnName => Some(LogAlarm::OwnName),
+        AlarmCode::LogIrregular => Some(LogAlarm::Irregular),
+        AlarmCode::LogRollback => Some(LogAlarm::Rollback),
+        AlarmCode::SplitView => Some(LogAlarm::SplitView),
+        _ => None,
+    }
 }
 
 /// An alarm about a conversation is about its members too.

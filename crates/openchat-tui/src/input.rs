@@ -4,8 +4,10 @@ use crate::{
     keys::Chord,
     note::Note,
     row::{Message, Notice, Quote},
+    state::LogAlarm,
 };
 use openchat_client::{
+    LogView,
     engine::{Delivery, MemberView, MessageRef, Summary, Target},
     wire::{GroupId, MessageId, Name, Seq, UnixMillis},
     wish::What,
@@ -71,6 +73,11 @@ pub enum News {
     Online,
     /// It can't be reached; it is tried again.
     Offline(String),
+    /// How far the transparency log was checked, and whether it has something about this device that
+    /// nobody asked for.
+    Log(LogView),
+    /// Something is wrong with it.
+    LogAlarm(LogAlarm),
     /// How a conversation stands.
     Standing(Box<Summary>),
     /// A conversation was read to its end.

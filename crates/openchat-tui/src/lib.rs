@@ -40,7 +40,7 @@ pub use keys::{Action, Chord, ChordError, KEYS, KeyRow, Keys, Section};
 pub use note::{Note, Notify, Show};
 pub use row::{Body, Message, Notice, Quote, Reaction, Row, Tone};
 pub use runner::{Desk, Ended, Incoming, run};
-pub use state::{Connection, Overlay, Setup, State};
+pub use state::{Connection, LogAlarm, Overlay, Setup, State};
 pub use terminal::size;
 pub use theme::{Theme, ThemeError};
 pub use update::update;

@@ -33,6 +33,8 @@ pub struct Setup {
     pub org: String,
     /// Entries of the transparency log that this device has checked, if it has.
     pub log: Option<u64>,
+    /// That log has something about this device's name which it did not ask for.
+    pub warns: bool,
     /// When the certificate ends.
     pub not_after: UnixMillis,
     /// The server, as `host:port`.
@@ -58,6 +60,32 @@ pub enum Connection {
     Online,
     /// It does not, and why; it is tried again.
     Offline(String),
+}
+
+/// What may be wrong with the transparency log, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogAlarm {
+    /// It has something about this person that was not asked for. Ends when that is answered.
+    OwnName,
+    /// It breaks its own rules.
+    Irregular,
+    /// It was taken back.
+    Rollback,
+    /// Others are shown another one.
+    SplitView,
+}
+
+impl LogAlarm {
+    /// In a word or two, for the first line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::OwnName => "OWN NAME",
+            Self::Irregular => "IRREGULAR",
+            Self::Rollback => "ROLLED BACK",
+            Self::SplitView => "SPLIT VIEW",
+        }
+    }
 }
 
 /// What lies over the conversation.
@@ -145,6 +173,8 @@ pub struct State {
     pub overlay: Option<Overlay>,
     /// Whether the server answers.
     pub connection: Connection,
+    /// What is wrong with the transparency log, as long as it stands.
+    pub log_alarm: Option<LogAlarm>,
     /// The last word about what was typed.
     pub flash: Option<(Tone, String)>,
     /// The message whose text is in the draft.
@@ -184,6 +214,7 @@ impl State {
             current: 0,
             overlay: None,
             connection: Connection::Connecting,
+            log_alarm: setup.warns.then_some(LogAlarm::OwnName),
             flash: None,
             editing: None,
             set_aside: None,

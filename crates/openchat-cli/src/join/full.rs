@@ -56,6 +56,7 @@ fn setup(
         org: organisation(&device::authority(identity).map_err(device_fault)?),
         // Nothing of it was checked before the first connection.
         log: Some(stored.log_size).filter(|size| *size > 0),
+        warns: !stored.warnings.is_empty(),
         not_after: certificate.not_after(),
         server: identity.server.clone(),
         clock: Clock::of_the_system(),

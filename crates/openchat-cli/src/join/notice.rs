@@ -30,6 +30,8 @@ impl Teller {
     /// The report as a notice, if it is one.
     pub(crate) fn notice(&self, report: &Report) -> Option<(Level, String)> {
         let (level, said) = match report {
+            // The full screen has a place for it.
+            Report::Log(_) => return None,
             Report::Online => (Level::News, "connected".to_owned()),
             Report::Offline { cause, .. } => {
                 (Level::News, format!("not connected: {cause}; trying again"))

@@ -92,7 +92,9 @@ impl Screen {
             Report::Forgotten { target, .. } if !self.shows(target) => (none(), none()),
             Report::Event(Event::Message(message)) => (self.message(message), none()),
             Report::Event(Event::Done { order, target }) => self.done(*order, target),
-            Report::Event(Event::Failed { order: Some(FIRST), .. }) => (none(), none()),
+            Report::Log(_) | Report::Event(Event::Failed { order: Some(FIRST), .. }) => {
+                (none(), none())
+            }
             _ if self.style == Style::Json => {
                 (json::report(report, self.reference(report)), none())
             }

@@ -3,7 +3,7 @@
 //! Whatever `report` writes is read here into a report that says the same.
 
 use openchat_client::{
-    FromHolder, GuestEnd, Report,
+    FromHolder, GuestEnd, LogView, Report,
     dial::DialError,
     engine::{
         AlarmCode, Body, Contact, ConversationKind, Event, MemberChange, MemberView, MessageRef,
@@ -41,6 +41,10 @@ pub(crate) fn news(line: &str) -> Option<FromHolder> {
             target: of.string("target")?,
             unshown: of.number("unshown")?,
         }),
+        "log" => FromHolder::Report(Report::Log(LogView {
+            size: of.number("size")?,
+            warns: of.flag("warns"),
+        })),
         "conversation" => FromHolder::Report(Report::Standing(of.summary()?)),
         "contact" => FromHolder::Report(Report::Contact(of.contact()?)),
         kind => FromHolder::Report(Report::Event(of.event(kind)?)),

@@ -3,7 +3,7 @@
 use super::{Error, Object, Reference, line, said};
 use crate::{standing, text};
 use openchat_client::{
-    GuestEnd, Report,
+    GuestEnd, LogView, Report,
     dial::DialError,
     engine::{self, Event, MemberView, Rules, Summary},
     trust,
@@ -61,6 +61,7 @@ pub(crate) fn report(report: &Report, reference: Option<Reference>) -> String {
         Report::Saved { target, path } => said::saved(target, &path.to_string_lossy()),
         Report::Standing(summary) => conversation(summary, None),
         Report::Contact(contact) => self::contact(contact, reference),
+        Report::Log(view) => log(*view),
         Report::Evidence(path) => evidence(&path.to_string_lossy()),
         Report::Forgotten { target, unshown } => forgotten(target, *unshown),
         Report::Online => connection("online", None),
@@ -102,6 +103,15 @@ fn certificate(kind: &'static str, until: UnixMillis) -> Object<'static, impl Se
         until: String,
     }
     Object::of(kind, Certificate { until: text::rfc3339(until) })
+}
+
+fn log(view: LogView) -> String {
+    #[derive(Serialize)]
+    struct Log {
+        size: u64,
+        warns: bool,
+    }
+    line(&Object::of("log", Log { size: view.size, warns: view.warns }))
 }
 
 fn evidence(path: &str) -> String {

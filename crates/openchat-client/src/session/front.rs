@@ -2,7 +2,7 @@
 //! how it ends.
 
 use crate::{device::DeviceError, dial::DialError, vault::VaultError};
-use openchat_engine::{Contact, Event, LoadError, Progress, Summary};
+use openchat_engine::{Contact, Engine, Event, LoadError, Progress, Summary};
 use std::{io, path::PathBuf, time::Duration};
 
 /// When a session ends of which no more will be asked: all senders of its orders are gone.
@@ -47,6 +47,8 @@ pub enum Report {
         /// How many of them, of others', had not been shown here, or told to this listener.
         unshown: u64,
     },
+    /// The transparency log as this device mirrors it now, whenever that is another.
+    Log(LogView),
     /// A file that proves to others that the server has lied.
     Evidence(PathBuf),
     /// The server has accepted this device and answers.
@@ -58,6 +60,21 @@ pub enum Report {
         /// Until the next try.
         retry: Duration,
     },
+}
+
+/// What this device knows of the transparency log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogView {
+    /// Entries that it has checked.
+    pub size: u64,
+    /// Something in it about this device's name is not of its asking, and its person has not answered.
+    pub warns: bool,
+}
+
+impl LogView {
+    pub(super) fn of(engine: &Engine) -> Self {
+        Self { size: engine.log_size(), warns: engine.warnings().next().is_some() }
+    }
 }
 
 /// Whoever shows reports to a person or a program.

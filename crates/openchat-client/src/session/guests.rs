@@ -158,6 +158,7 @@ const fn is_for_listeners(report: &Report) -> bool {
                 | Event::Progress(_)
         ) | Report::File { .. }
             | Report::Forgotten { unshown: 0, .. }
+            | Report::Log(_)
     )
 }
 

@@ -8,7 +8,7 @@ use crate::{
     input::{Change, Content, Effect},
     keys::Action,
     row::{Body, Message, Quote, Tone},
-    state::{Asked, Connection, State},
+    state::{Asked, Connection, LogAlarm, State},
     theme::Theme,
 };
 use openchat_client::{
@@ -236,7 +236,8 @@ fn status(state: &mut State) {
         Connection::Offline(cause) => format!("offline: {cause}; trying again"),
     };
     let setup = &state.setup;
-    let log = setup.log.map(|size| format!("\nlog: {size} entries, checked")).unwrap_or_default();
+    let word = state.log_alarm.map_or("checked", LogAlarm::word);
+    let log = setup.log.map(|size| format!("\nlog: {size} entries, {word}")).unwrap_or_default();
     let said = format!(
         "{} of {}, server {}: {connection}\ncertificate: {} more days{log}\n{} queued",
         setup.me,

@@ -6,10 +6,11 @@ use crate::{
     input::{Change, Effect, News},
     note::{self, Note},
     row::{Body, Message, Notice, Tone},
-    state::{Asked, Connection, State},
+    state::{Asked, Connection, LogAlarm, State},
     wrap::{cut, flat},
 };
 use openchat_client::{
+    LogView,
     engine::{Delivery, MessageRef, Summary, Target},
     standing,
     wire::{MessageId, Name},
@@ -18,6 +19,8 @@ use openchat_client::{
 pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
     match news {
         News::Online => state.connection = Connection::Online,
+        News::Log(view) => log(state, view),
+        News::LogAlarm(alarm) => state.log_alarm = state.log_alarm.max(Some(alarm)),
         News::Offline(cause) => offline(state, cause),
         News::Standing(summary) => stands(state, *summary),
         News::Ready { target, members } => return ready(state, &target, members),
@@ -58,6 +61,16 @@ fn offline(state: &mut State, cause: String) {
         conversation.ready = false;
         conversation.fresh = None;
         conversation.members.iter_mut().for_each(|member| member.online = false);
+    }
+}
+
+fn log(state: &mut State, view: LogView) {
+    state.setup.log = Some(view.size);
+    match state.log_alarm {
+        // It was answered.
+        Some(LogAlarm::OwnName) if !view.warns => state.log_alarm = None,
+        None if view.warns => state.log_alarm = Some(LogAlarm::OwnName),
+        _ => {}
     }
 }
 

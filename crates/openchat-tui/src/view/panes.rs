@@ -14,6 +14,21 @@ use openchat_client::{
 };
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget};
 
+/// How the transparency log stands.
+fn log(state: &State) -> Option<(String, Style)> {
+    let bar = state.theme.bar;
+    match (state.setup.log, state.log_alarm) {
+        (Some(size), None) => Some((format!("log #{size} ok"), bar)),
+        (Some(size), Some(alarm)) => {
+            Some((format!("log #{size} {}", alarm.word()), bar.patch(state.theme.alarm)))
+        }
+        (None, Some(alarm)) => {
+            Some((format!("log {}", alarm.word()), bar.patch(state.theme.alarm)))
+        }
+        (None, None) => None,
+    }
+}
+
 /// Days before its end from which on the certificate is warned of.
 const SOON: u64 = 14;
 
@@ -30,9 +45,13 @@ pub(super) fn header(state: &State, area: Rect, buffer: &mut Buffer) {
     let days = state.days_left();
     let certificate = format!("cert {days}d");
     let soon = if days < SOON { theme.bar.patch(theme.warning) } else { theme.bar };
-    let log = setup.log.map(|size| (format!("log #{size} ok"), theme.bar));
+    let log = log(state);
     // From the right, as long as there is room; the connection always has some.
-    let words = [Some((connection.to_owned(), style)), Some((certificate, soon)), log];
+    let mut words = [Some((connection.to_owned(), style)), Some((certificate, soon)), log];
+    if state.log_alarm.is_some() {
+        // It must not be the first to go.
+        words.swap(1, 2);
+    }
     let mut right = area.width.saturating_sub(1);
     let least = short(columns(&setup.me)) + 2;
     for (word, style) in words.into_iter().flatten() {

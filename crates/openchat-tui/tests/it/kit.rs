@@ -84,6 +84,7 @@ pub(crate) fn setup(size: (u16, u16)) -> Setup {
         key: key("alice"),
         org: "Acme".to_owned(),
         log: Some(1042),
+        warns: false,
         not_after: UnixMillis(NOW.0 + 71 * 24 * 60 * MINUTE + MINUTE),
         server: "127.0.0.1:7443".to_owned(),
         clock: Clock::utc(),

@@ -1,8 +1,11 @@
 //! What comes: order, unread messages, mentions, delivery.
 
 use crate::kit::{Kit, id, message, notice, target};
-use openchat_client::engine::{Delivery, Trust};
-use openchat_tui::{Connection, Effect, Input, Message, News, Past};
+use openchat_client::{
+    LogView,
+    engine::{Delivery, Trust},
+};
+use openchat_tui::{Connection, Effect, Input, LogAlarm, Message, News, Past};
 
 fn kit() -> Kit {
     Kit::new((100, 30))
@@ -183,4 +186,24 @@ fn a_hundred_thousand_messages_are_held() {
     assert_eq!(kit.open().end() - kit.open().first(), 100_001);
     kit.press("pgup pgup pgdn");
     assert!(!kit.screen().contains("the very last"));
+}
+
+#[test]
+fn the_first_line_follows_the_transparency_log() {
+    let mut kit = Kit::new((100, 30));
+    let first = |kit: &Kit| kit.screen().lines().next().unwrap().to_owned();
+    assert!(first(&kit).contains("log #1042 ok"));
+    kit.news(News::Log(LogView { size: 1043, warns: false }));
+    assert!(first(&kit).contains("log #1043 ok"), "{}", first(&kit));
+    kit.news(News::Log(LogView { size: 1044, warns: true }));
+    assert!(first(&kit).contains("log #1044 OWN NAME"), "{}", first(&kit));
+    kit.news(News::Log(LogView { size: 1044, warns: false }));
+    assert!(first(&kit).contains("log #1044 ok"), "it was answered: {}", first(&kit));
+    kit.news(News::LogAlarm(LogAlarm::SplitView));
+    kit.news(News::LogAlarm(LogAlarm::OwnName));
+    kit.news(News::Log(LogView { size: 1045, warns: false }));
+    assert!(first(&kit).contains("log #1045 SPLIT VIEW"), "{}", first(&kit));
+    // Where there is little room the certificate goes first.
+    kit.input(Input::Resize { width: 40, height: 12 });
+    assert!(first(&kit).contains("SPLIT VIEW"), "{}", first(&kit));
 }

@@ -119,6 +119,7 @@ fn reports() -> Vec<Report> {
         Report::Saved { target: "#ops".to_owned(), path: PathBuf::from("/a place/\u{202e}") },
         offline(DialError::Unreachable("refused".to_owned())),
         offline(DialError::NotOpenchat),
+        Report::Log(LogView { size: 1042, warns: true }),
         Report::Evidence(PathBuf::from("/a place/evidence")),
         Report::Forgotten { target: "#ops".to_owned(), unshown: 3 },
     ]);
