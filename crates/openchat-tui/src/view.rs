@@ -1,5 +1,6 @@
 //! The screen, drawn from the state and from nothing else.
 
+mod bidi;
 mod help;
 mod lists;
 mod overlay;
@@ -44,6 +45,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
         Some(overlay) => overlay::draw(state, overlay, over, frame.buffer_mut()),
         None => cursor,
     };
+    bidi::isolate(frame.buffer_mut());
     if let Some((x, y)) = cursor {
         frame.set_cursor_position((x, y));
     }

@@ -49,6 +49,16 @@ fn a_line_has_five_fields_whatever_the_text() {
     assert_eq!(shown.matches('\t').count(), 4);
 }
 
+/// A tab ends what is ordered from right to left, and what precedes the text is never such: so a text
+/// moves nothing but itself, and scripts get it as it is.
+#[test]
+fn only_the_last_field_can_run_from_right_to_left() {
+    let shown = line(&message("#general", "שלום\t7 \u{202e}x\u{2067}"));
+    let (before, text) = shown.rsplit_once('\t').unwrap();
+    assert!(before.is_ascii() && before.matches('\t').count() == 3, "{before}");
+    assert_eq!(text, "שלום\\t7 \\u{202e}x\\u{2067}\n");
+}
+
 #[test]
 fn other_conversations_are_announced_once_and_not_shown() {
     let of_bob = || Report::Event(Event::Message(message("@bob", "psst")));
