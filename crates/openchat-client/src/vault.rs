@@ -7,6 +7,7 @@
 //! holds.
 
 mod backup;
+mod clock;
 mod contents;
 mod ends;
 mod error;

@@ -3,7 +3,7 @@
 //! Sequence numbers and times are 64 bits of the relay's or an author's choosing. SQLite's integers
 //! are signed; so these are blobs of 8 bytes, big-endian, which sort as the numbers do.
 
-use super::{VaultError, marks};
+use super::{VaultError, clock, marks};
 use crate::outside::now;
 use rusqlite::Connection;
 
@@ -93,7 +93,7 @@ CREATE TABLE holding (
 ) STRICT;
 
 -- Files. Of one's own `grp` is all zeros: they are here before it is known where they go. `state`: 0 not
--- all there or not compared yet, 1 compared, 2 another one than was offered.
+-- all there or not compared yet, 1 compared, 2 another one than was offered, 3 given up before it was whole.
 CREATE TABLE files (
     grp BLOB NOT NULL CHECK (length(grp) = 32),
     author BLOB NOT NULL CHECK (length(author) = 32),
@@ -193,6 +193,7 @@ pub(super) fn migrate(database: &mut Connection) -> Result<(), VaultError> {
         transaction.commit()?;
     }
     database.execute_batch(LATER)?;
+    database.execute_batch(clock::TABLE)?;
     marks::create(database)
 }
 

@@ -48,7 +48,8 @@ impl Vault {
         let mut groups = BTreeSet::new();
         let is_time = self.tidy.expired_at.is_none_or(|last| is_due(last, EXPIRE_EVERY));
         let rests = self.tidy.ended_at.is_some_and(|last| !is_due(last, ENDS_EVERY));
-        if is_time || (!rests && self.has_ended(now())?) {
+        let is_time = is_time || (!rests && self.has_ended(now())?);
+        if is_time && self.believes(now())? {
             self.tidy.expired_at = Some(Instant::now());
             groups = self.end(now())?.1;
         }

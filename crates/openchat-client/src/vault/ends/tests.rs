@@ -193,6 +193,20 @@ fn m20_what_lasts_for_ever_and_beyond_is_read() {
 }
 
 #[test]
+fn m20_a_clock_far_ahead_hides_and_deletes_nothing_yet() {
+    let mut talk = Talk::under(BOB, "a secret");
+    assert!(talk.vault.tidy().unwrap().is_empty());
+    // As if the clock had been right until then, which was long ago.
+    talk.execute("UPDATE clock SET seen = x'0000000000000001'");
+    talk.execute("UPDATE messages SET due = x'0000000000000001' WHERE due IS NOT NULL");
+    assert!(talk.vault.tidy().unwrap().is_empty());
+    assert_eq!(talk.finds("secret"), 0);
+    talk.execute("UPDATE clock SET leapt = x'0000000000000001'");
+    assert_eq!(talk.vault.tidy().unwrap().len(), 1);
+    assert!(!talk.has_bytes(b"a secret"));
+}
+
+#[test]
 fn m20_a_session_deletes_what_is_over_at_once_and_says_where() {
     let mut talk = Talk::under(BOB, "a secret");
     assert!(talk.vault.tidy().unwrap().is_empty());
