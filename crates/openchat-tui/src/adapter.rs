@@ -138,8 +138,7 @@ pub(crate) fn queued(
 /// A message that is not known in words yet.
 pub(crate) fn answered(body: &engine::Body) -> Option<Box<Quote>> {
     let engine::Body::Reply { to, .. } = body else { return None };
-    let text = "a message that is not here".to_owned();
-    Some(Box::new(Quote { to: Some(*to), sender: String::new(), text }))
+    Some(Box::new(Quote::unknown(*to)))
 }
 
 /// What a message that has come means: itself, or something about others.
@@ -200,14 +199,20 @@ pub(crate) fn news(report: &Report, now: UnixMillis) -> Vec<News> {
             let notice = Notice { time: now, tone: Tone::News, text, hint: None };
             vec![News::Notice { target: Some(target.clone()), notice }]
         }
-        Report::Forgotten { unshown: 0, .. } => Vec::new(),
-        Report::Forgotten { target, unshown } => {
-            let text = say::forgotten(*unshown);
-            let notice = Notice { time: now, tone: Tone::Warning, text, hint: None };
-            vec![News::Notice { target: Some(target.clone()), notice }]
-        }
+        Report::Forgotten { target, unshown } => forgotten(target, *unshown, now),
         Report::Event(event) => of_event(event, now),
     }
+}
+
+/// Messages are gone whose time was over.
+fn forgotten(target: &str, unshown: u64, now: UnixMillis) -> Vec<News> {
+    let mut news = vec![News::Forgotten { target: target.to_owned() }];
+    if unshown > 0 {
+        let text = say::forgotten(unshown);
+        let notice = Notice { time: now, tone: Tone::Warning, text, hint: None };
+        news.push(News::Notice { target: Some(target.to_owned()), notice });
+    }
+    news
 }
 
 /// A file of somebody's has come.

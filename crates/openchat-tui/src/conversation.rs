@@ -3,7 +3,7 @@
 
 use crate::{
     draft::Draft,
-    row::{Message, Notice, Row},
+    row::{Body, Message, Notice, Row},
     waiting::Waiting,
 };
 use openchat_client::{
@@ -89,8 +89,8 @@ pub struct Conversation {
     /// The number of the first row.
     base: i64,
     places: HashMap<MessageRef, i64>,
-    /// Answers to messages that are not here.
-    unquoted: Vec<MessageRef>,
+    /// The answers to each message, whether that is here or not.
+    answers: HashMap<MessageRef, Vec<MessageRef>>,
     /// Messages of this device that are not in the log yet. They stand below all others.
     pub(crate) pending: Vec<Row>,
     /// What this device has said about messages and is not in the log yet.
@@ -130,7 +130,7 @@ impl Conversation {
             rows: VecDeque::new(),
             base: 0,
             places: HashMap::new(),
-            unquoted: Vec::new(),
+            answers: HashMap::new(),
             pending: Vec::new(),
             waiting: Vec::new(),
             deliveries: HashMap::new(),
@@ -233,9 +233,7 @@ impl Conversation {
             return false;
         }
         self.quoted(&mut message);
-        if message.reply.as_ref().is_some_and(|quote| quote.to.is_some()) {
-            self.unquoted.push(which);
-        }
+        self.note_answer(&message);
         self.places.insert(which, self.logged_end());
         self.rows.push_back(Row::Message(message));
         true
@@ -264,6 +262,7 @@ impl Conversation {
 
     /// Puts older messages, in order, before all rows.
     pub fn put_before(&mut self, messages: Vec<Message>) {
+        let mut put = Vec::new();
         for mut message in messages.into_iter().rev() {
             // What was on its way when the screen was opened may be in the log by now.
             let which = message.named();
@@ -274,26 +273,38 @@ impl Conversation {
             if message.own && message.delivery.is_none() {
                 message.delivery = self.deliveries.get(&message.id).copied();
             }
+            self.note_answer(&message);
+            put.push(which);
             self.base -= 1;
             self.places.insert(which, self.base);
             self.rows.push_front(Row::Message(message));
         }
-        for which in std::mem::take(&mut self.unquoted) {
-            let Some(mut message) = self.named(&which).map(|(_, message)| message.clone()) else {
-                continue;
-            };
-            self.quoted(&mut message);
-            if message.reply.as_ref().is_some_and(|quote| quote.to.is_some()) {
-                self.unquoted.push(which);
-            } else if let Some(place) = self.named_mut(&which) {
-                *place = message;
-            }
+        for which in &put {
+            self.requote(which);
         }
         self.quote_pending();
     }
 
-    /// What is on its way may answer what has just been read.
-    fn quote_pending(&mut self) {
+    fn note_answer(&mut self, message: &Message) {
+        if let Some(to) = message.reply.as_ref().and_then(|quote| quote.to) {
+            self.answers.entry(to).or_default().push(message.named());
+        }
+    }
+
+    pub(crate) fn answers_to(&self, which: &MessageRef) -> Vec<MessageRef> {
+        self.answers.get(which).cloned().unwrap_or_default()
+    }
+
+    /// The messages of the log of which something is shown here: themselves, or in a quote.
+    pub(crate) fn told(&self) -> Vec<MessageRef> {
+        let rows = self.rows.iter().filter_map(Row::message);
+        let whole = rows.filter(|message| message.body != Body::Deleted).map(Message::named);
+        let quoted = self.answers.keys().filter(|which| !self.places.contains_key(*which));
+        whole.chain(quoted.copied()).collect()
+    }
+
+    /// What is on its way may answer what has just been read, or went.
+    pub(crate) fn quote_pending(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
         for row in &mut pending {
             if let Row::Message(message) = row {

@@ -57,6 +57,13 @@ pub enum Input {
         /// There are none before these.
         complete: bool,
     },
+    /// Which of the messages that [`Effect::Recall`] named are not kept any more.
+    Gone {
+        /// Where.
+        target: Target,
+        /// These.
+        gone: Vec<MessageRef>,
+    },
     /// What [`Effect::Search`] found, newest first.
     Found {
         /// For what.
@@ -117,6 +124,11 @@ pub enum News {
         of: MessageRef,
         /// The place at which it was said; what is behind it, is not meant.
         seq: Seq,
+    },
+    /// Messages are not kept any more, because their time was over.
+    Forgotten {
+        /// Where.
+        target: String,
     },
     /// Somebody reacts to a message, or not any more.
     Reacted {
@@ -244,6 +256,15 @@ pub enum Effect {
         before: Option<Seq>,
         /// From this place on, if all of them are needed.
         from: Option<Seq>,
+    },
+    /// Look which of these messages are kept still.
+    Recall {
+        /// Where.
+        target: Target,
+        /// Its log.
+        group: GroupId,
+        /// These.
+        messages: Vec<MessageRef>,
     },
     /// Take part in a conversation and read it.
     Open {

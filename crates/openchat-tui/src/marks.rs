@@ -21,11 +21,16 @@ impl Message {
 
     pub(crate) fn delete(&mut self) {
         if self.is_said() {
-            self.body = Body::Deleted;
-            self.reply = None;
-            self.reactions.clear();
-            self.edited = false;
+            self.clear();
         }
+    }
+
+    /// Nothing is left of it but that it was there.
+    pub(crate) fn clear(&mut self) {
+        self.body = Body::Deleted;
+        self.reply = None;
+        self.reactions.clear();
+        self.edited = false;
     }
 
     pub(crate) fn react(&mut self, word: String, by: &str, on: bool) {
@@ -52,6 +57,8 @@ impl Conversation {
     pub(crate) fn edit(&mut self, of: &MessageRef, seq: Seq, text: String) {
         if let Some(message) = self.before(of, seq) {
             message.edit(text);
+            self.requote(of);
+            self.quote_pending();
         }
     }
 
@@ -60,6 +67,20 @@ impl Conversation {
         if let Some(message) = self.before(of, seq) {
             message.delete();
         }
+        // It may stand further up than what was read, and what quotes it be here.
+        self.requote(of);
+        self.quote_pending();
+    }
+
+    /// These messages are not kept any more: nothing of them stays, nor in what quotes them.
+    pub(crate) fn forget(&mut self, gone: &[MessageRef]) {
+        for which in gone {
+            if let Some(message) = self.named_mut(which) {
+                message.clear();
+            }
+            self.requote(which);
+        }
+        self.quote_pending();
     }
 
     /// Somebody reacts to a message with a word, or not any more.
@@ -78,10 +99,30 @@ impl Conversation {
 
     /// What a message answers, in words, if that is here.
     pub(crate) fn quoted(&self, message: &mut Message) {
-        let Some(to) = message.reply.as_ref().and_then(|quote| quote.to) else { return };
-        if let Some((_, answered)) = self.named(&to) {
-            let (sender, text) = (answered.sender.clone(), answered.text().to_owned());
-            message.reply = Some(Box::new(Quote { to: None, sender, text }));
+        if let Some(quote) = &mut message.reply
+            && let Some((_, answered)) = quote.to.and_then(|to| self.named(&to))
+        {
+            (quote.sender, quote.text) = (answered.sender.clone(), answered.text().to_owned());
+        }
+    }
+
+    /// What answers this message quotes it as it stands now.
+    pub(crate) fn requote(&mut self, of: &MessageRef) {
+        let answers = self.answers_to(of);
+        if answers.is_empty() {
+            return;
+        }
+        let (sender, text) = if let Some((_, message)) = self.named(of) {
+            (message.sender.clone(), message.text().to_owned())
+        } else {
+            let Quote { sender, text, .. } = Quote::unknown(*of);
+            (sender, text)
+        };
+        for answer in answers {
+            let message = self.named_mut(&answer);
+            if let Some(quote) = message.and_then(|message| message.reply.as_mut()) {
+                (quote.sender, quote.text) = (sender.clone(), text.clone());
+            }
         }
     }
 

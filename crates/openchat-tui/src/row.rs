@@ -121,12 +121,21 @@ pub enum Body {
 /// The message that another one answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
-    /// Which it is; none if it is known well enough.
+    /// Which it is; none in an answer that is not in the log yet.
     pub to: Option<MessageRef>,
     /// Who wrote it.
     pub sender: String,
     /// What it says.
     pub text: String,
+}
+
+impl Quote {
+    /// Of a message that is not here, or not any more.
+    #[must_use]
+    pub fn unknown(to: MessageRef) -> Self {
+        let text = "a message that is not here".to_owned();
+        Self { to: Some(to), sender: String::new(), text }
+    }
 }
 
 /// A reaction, and whose it is.

@@ -15,7 +15,7 @@ use crate::{
 use crossterm::event::{self, Event, KeyEventKind, MouseEventKind};
 use openchat_client::{
     Ask, Holding, Pick, Range, Say,
-    engine::Target,
+    engine::{MessageRef, Target},
     outside::{message_id, now},
     wire::{GroupId, Seq},
 };
@@ -44,6 +44,13 @@ pub trait Desk {
     /// # Errors
     /// Why the vault can't be read.
     fn past(&mut self, group: &GroupId, range: &Range, limit: u32) -> Result<Vec<Message>, String>;
+
+    /// Which of these messages are not kept any more.
+    ///
+    /// # Errors
+    /// Why the vault can't be read.
+    fn gone(&mut self, group: &GroupId, messages: &[MessageRef])
+    -> Result<Vec<MessageRef>, String>;
 
     /// What holds in a conversation.
     ///
@@ -201,6 +208,9 @@ impl<D: Desk> Runner<'_, D> {
                     self.desk.notify(note);
                     Vec::new()
                 }
+                Effect::Recall { target, group, messages } => {
+                    vec![self.recall(target, &group, &messages)]
+                }
                 Effect::Search(query) => vec![self.search(query)],
                 Effect::Send { ticket, target, content } => {
                     vec![self.send(ticket, target, content)]
@@ -246,6 +256,13 @@ impl<D: Desk> Runner<'_, D> {
                 ]
             }
             Err(why) => vec![Input::Refused { ticket: None, why }],
+        }
+    }
+
+    fn recall(&mut self, target: Target, group: &GroupId, messages: &[MessageRef]) -> Input {
+        match self.desk.gone(group, messages) {
+            Ok(gone) => Input::Gone { target, gone },
+            Err(why) => Input::Refused { ticket: None, why },
         }
     }
 

@@ -51,6 +51,13 @@ pub fn update(state: &mut State, input: Input, now: UnixMillis) -> Vec<Effect> {
         Input::Past { target, messages, complete } => {
             scrolling::past(state, &target, messages, complete)
         }
+        Input::Gone { target, gone } => {
+            let at = state.find(&target);
+            if let Some(conversation) = at.and_then(|at| state.conversations.get_mut(at)) {
+                conversation.forget(&gone);
+            }
+            Vec::new()
+        }
         Input::Found { query, hits } => overlays::found(state, &query, hits),
     };
     effects.extend(scrolling::wanted(state));

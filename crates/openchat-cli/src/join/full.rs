@@ -9,8 +9,10 @@ use crate::{
     out,
 };
 use openchat_client::{
-    Ask, End, Holding, Identity, Range, SessionError, Until, Vault, device, engine::Target,
-    session, wire::GroupId,
+    Ask, End, Holding, Identity, Range, SessionError, Until, Vault, device,
+    engine::{MessageRef, Target},
+    session,
+    wire::GroupId,
 };
 use openchat_tui::{Clock, Desk, Ended, Hit, Incoming, Message, Note, Panel, Setup};
 use std::{
@@ -133,6 +135,14 @@ impl Desk for Files {
 
     fn past(&mut self, group: &GroupId, range: &Range, limit: u32) -> Result<Vec<Message>, String> {
         openchat_tui::past(&self.look, group, range, limit).map_err(|error| error.to_string())
+    }
+
+    fn gone(
+        &mut self,
+        group: &GroupId,
+        messages: &[MessageRef],
+    ) -> Result<Vec<MessageRef>, String> {
+        self.look.gone(group, messages).map_err(|error| error.to_string())
     }
 
     fn holding(&mut self, group: &GroupId) -> Result<Holding, String> {

@@ -74,6 +74,30 @@ impl Vault {
         self.first("m.grp = ?2 AND m.id = ?3 ORDER BY m.row", params![group.0, id.0])
     }
 
+    /// Which of these are not here any more: taken back by their authors, or over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn gone(
+        &self,
+        group: &GroupId,
+        which: &[MessageRef],
+    ) -> Result<Vec<MessageRef>, VaultError> {
+        let mut here = self.database.prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM messages m WHERE m.grp = ?2 AND m.id = ?3
+             AND m.fingerprint = ?4 AND m.kind != 8 AND {})",
+            ends::lasting("?1")
+        ))?;
+        let (now, mut gone) = (ends::millis(now()), Vec::new());
+        for one in which {
+            let wanted = params![now, group.0, one.id.0, one.author.0];
+            if !here.query_row(wanted, |row| row.get::<_, bool>(0))? {
+                gone.push(*one);
+            }
+        }
+        Ok(gone)
+    }
+
     /// The newest message that says something and is this device's own, or of somebody else.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::{
     input::{Change, Effect, News},
     note::{self, Note},
     row::{Body, Message, Notice, Tone},
-    state::{Asked, Connection, LogAlarm, State},
+    state::{Asked, Connection, LogAlarm, Overlay, State},
     wrap::{cut, flat},
 };
 use openchat_client::{
@@ -31,6 +31,7 @@ pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
         News::Deleted { target, said, of, seq } => {
             about(state, &target, said, |one| one.delete(&of, seq));
         }
+        News::Forgotten { target } => return recall(state, &target),
         News::Reacted { target, said, to, word, by, on } => about(state, &target, said, |one| {
             one.react(&to, word, &by, on);
         }),
@@ -52,6 +53,23 @@ pub(super) fn take(state: &mut State, news: News) -> Vec<Effect> {
         News::Failed { order, id, target, notice } => failed(state, order, id, target, notice),
     }
     Vec::new()
+}
+
+/// Of what is gone nothing is to stay on the screen either.
+fn recall(state: &State, target: &str) -> Vec<Effect> {
+    let conversation = target.parse().ok().and_then(|target| {
+        let at = state.find(&target)?;
+        state.conversations.get(at)
+    });
+    let recalled = conversation.and_then(|one| {
+        let (target, messages) = (one.target.clone(), one.told());
+        Some(Effect::Recall { target, group: one.group?, messages })
+    });
+    let found = match &state.overlay {
+        Some(Overlay::Search { asked: Some(asked), .. }) => Some(Effect::Search(asked.clone())),
+        _ => None,
+    };
+    recalled.into_iter().chain(found).collect()
 }
 
 /// Nobody is known to be there any more, and nothing to be read to its end.

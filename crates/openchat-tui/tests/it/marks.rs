@@ -7,7 +7,7 @@ use openchat_client::{
     wire::Seq,
     wish::What,
 };
-use openchat_tui::{Body, Change, Effect, Message, News, Quote};
+use openchat_tui::{Body, Change, Effect, Input, Message, News, Quote};
 use std::time::Duration;
 
 fn kit() -> Kit {
@@ -98,6 +98,68 @@ fn an_own_answer_quotes_while_it_is_queued() {
     let mut kit = kit();
     kit.queue("/reply soon", 9);
     assert!(kit.screen().contains("re: bob \"ready?\""), "{}", kit.screen());
+}
+
+#[test]
+fn m15_what_is_taken_back_or_changed_is_quoted_no_more() {
+    let mut kit = kit();
+    let quote = |to, text: &str| {
+        let (sender, text) = ("bob".to_owned(), text.to_owned());
+        Some(Box::new(Quote { to: Some(to), sender, text }))
+    };
+    let answer = |number, to| {
+        let reply = quote(to, "a secret further up");
+        Message { reply, ..message(number, "carol", "aye") }
+    };
+    let quoted = |kit: &Kit, number| {
+        let answer = kit.open().named(&of("carol", number)).unwrap().1.clone();
+        answer.reply.unwrap().text
+    };
+    kit.say("#ops", answer(5, of("bob", 1)));
+    // One that stands before all that was read, quoted from the vault.
+    kit.say("#ops", answer(6, of("bob", 99)));
+    assert_eq!(quoted(&kit, 5), "ready?");
+    assert!(kit.screen().contains("a secret further up"));
+    kit.news(edited(of("bob", 1), 7, "ready now?"));
+    assert_eq!(quoted(&kit, 5), "ready now?");
+    kit.news(deleted(of("bob", 1), 8));
+    kit.news(deleted(of("bob", 99), 9));
+    assert_eq!(quoted(&kit, 5), "(deleted)");
+    let screen = kit.screen();
+    assert!(!screen.contains("ready") && !screen.contains("secret"), "{screen}");
+}
+
+#[test]
+fn m20_what_is_over_leaves_the_open_screen_and_its_quotes() {
+    let mut kit = kit();
+    let reply = Some(Box::new(Quote {
+        to: Some(of("bob", 1)),
+        sender: String::new(),
+        text: "not here".to_owned(),
+    }));
+    kit.say("#ops", Message { reply, ..message(5, "carol", "aye") });
+    kit.news(reacted(of("bob", 1), "carol", true));
+    let recalls = |kit: &mut Kit, name: &str| {
+        kit.effects.clear();
+        kit.news(News::Forgotten { target: name.to_owned() });
+        let effects = std::mem::take(&mut kit.effects).into_iter();
+        effects.filter_map(|effect| match effect {
+            Effect::Recall { target, messages, .. } => Some((target, messages)),
+            _ => None,
+        })
+    };
+    let (target, mut named) = recalls(&mut kit, "#ops").next().unwrap();
+    named.sort();
+    let mut all = vec![of("alice", 2), of("bob", 1), of("carol", 5)];
+    all.sort();
+    assert_eq!(named, all);
+    kit.input(Input::Gone { target, gone: vec![of("bob", 1)] });
+    let screen = kit.screen();
+    assert!(!screen.contains("ready?") && screen.contains("re: bob \"(deleted)\""), "{screen}");
+    assert!(screen.contains("yes") && screen.contains("aye"), "{screen}");
+    assert_eq!(first(&kit).reactions, Vec::new());
+    // A conversation that is not there is none of the screen's business.
+    assert_eq!(recalls(&mut kit, "#none").count(), 0);
 }
 
 #[test]
