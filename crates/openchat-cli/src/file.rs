@@ -59,6 +59,7 @@ const fn state(file: &KeptFile) -> &'static str {
         FileState::Coming { .. } => "coming",
         FileState::Whole => "here",
         FileState::Wrong => "wrong",
+        FileState::GivenUp => "given-up",
     }
 }
 
@@ -81,7 +82,7 @@ impl<'a> Row<'a> {
         let done = match file.state {
             FileState::Coming { done } => done,
             FileState::Whole => file.offer.size,
-            FileState::Wrong => 0,
+            FileState::Wrong | FileState::GivenUp => 0,
         };
         Self {
             target: Some(target).filter(|target| !target.is_empty()),
@@ -138,7 +139,9 @@ fn not_saved(context: &Context, id: MessageId, error: &SaveError) -> Fault {
     let hint = match error {
         SaveError::Vault(error) => return context.hints.vault(error),
         SaveError::Coming { .. } => "openchat join, and wait for the rest".to_owned(),
-        SaveError::Wrong(_) => "Ask its sender to send it again.".to_owned(),
+        SaveError::Wrong(_) | SaveError::GivenUp(_) => {
+            "Ask its sender to send it again.".to_owned()
+        }
         SaveError::Exists(_) => context.hints.command(&format!("file save {id} OTHER-PATH")),
         SaveError::Unwritable { .. } => "Say another place.".to_owned(),
     };

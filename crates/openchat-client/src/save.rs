@@ -25,6 +25,9 @@ pub enum SaveError {
     /// It was another one than was offered.
     #[error("'{0}' was not what its sender had announced, and is not kept")]
     Wrong(String),
+    /// It was given up before it was whole.
+    #[error("'{0}' did not come whole, and is not kept: too many others were under way")]
+    GivenUp(String),
     /// There is something of that name.
     #[error("{} is there already; nothing was written", .0.display())]
     Exists(PathBuf),
@@ -51,6 +54,7 @@ pub fn save(vault: &Vault, file: &KeptFile, to: &Path) -> Result<PathBuf, SaveEr
     match file.state {
         FileState::Whole => {}
         FileState::Wrong => return Err(SaveError::Wrong(name)),
+        FileState::GivenUp => return Err(SaveError::GivenUp(name)),
         FileState::Coming { done } => {
             return Err(SaveError::Coming { name, done, size: file.offer.size });
         }
@@ -107,14 +111,20 @@ fn settle(partial: &Path, path: &Path) -> Result<(), SaveError> {
     match fs::hard_link(partial, path) {
         Ok(()) => {}
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => return Err(at(cause)),
-        // Not every file system has links; this takes the name first.
-        Err(_) => {
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
-            fs::rename(partial, path).map_err(at)?;
-        }
+        // Not every file system has links.
+        Err(_) => rename(partial, path).map_err(at)?,
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or_else(|| Path::new("."))).and_then(|it| it.sync_all()).map_err(at)
+}
+
+/// Takes the name first, so that nothing is replaced; an empty file of that name would only mislead.
+fn rename(partial: &Path, path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    fs::rename(partial, path).inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(path);
+    })
 }
 
 #[cfg(test)]

@@ -312,7 +312,7 @@ impl Offer {
         let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let mut clean = String::new();
         for character in base.chars() {
-            let character = if is_active(character) { '_' } else { character };
+            let character = if is_plain(character) { character } else { '_' };
             if clean.len().saturating_add(character.len_utf8()) > MAX_FILE_NAME {
                 break;
             }
@@ -360,7 +360,7 @@ fn is_one_character(emoji: &str) -> bool {
 }
 
 fn is_line(topic: &str) -> bool {
-    topic.chars().count() <= MAX_TOPIC && !topic.chars().any(is_active)
+    topic.chars().count() <= MAX_TOPIC && topic.chars().all(is_plain)
 }
 
 fn is_timer(time: Duration) -> bool {
@@ -368,13 +368,13 @@ fn is_timer(time: Duration) -> bool {
 }
 
 fn is_name(name: &str) -> bool {
-    let is_plain = |c: char| !is_active(c) && c != '/' && c != '\\';
+    let is_in_name = |c: char| is_plain(c) && c != '/' && c != '\\';
     !name.is_empty()
         && name.len() <= MAX_FILE_NAME
         && name.trim() == name
         && name != "."
         && name != ".."
-        && name.chars().all(is_plain)
+        && name.chars().all(is_in_name)
 }
 
 /// Whether a character does something instead of being seen: controls, ends of lines, and those that
@@ -389,9 +389,31 @@ fn is_active(character: char) -> bool {
                 | '\u{2028}'
                 | '\u{2029}'
                 | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
+                | '\u{2066}'..='\u{206f}'
                 | '\u{feff}'
         )
+}
+
+/// Whether it may stand in a name or a topic: two that differ are then seen to differ. Joiners may, which
+/// several scripts and many emoji are written with.
+fn is_plain(character: char) -> bool {
+    let is_unseen = matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'
+            | '\u{2060}'..='\u{2065}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    !is_active(character) && !is_unseen
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn message(vault: &Vault, stored: &StoredMessage) -> Result<Message, VaultError>
             if let Some(answered) = vault.message(&stored.group, to)? {
                 let sender = answered.sender.to_string();
                 let text = adapter::past(&answered).text().to_owned();
-                message.reply = Some(Box::new(Quote { to: None, sender, text }));
+                message.reply = Some(Box::new(Quote { to: Some(*to), sender, text }));
             }
         }
         engine::Body::File(_) if !stored.own => arrived(vault, stored, &mut message)?,
@@ -87,6 +87,7 @@ fn arrived(vault: &Vault, stored: &StoredMessage, message: &mut Message) -> Resu
             FileState::Coming { done } => (done, false),
             FileState::Whole => (*size, false),
             FileState::Wrong => (0, true),
+            FileState::GivenUp => (0, false),
         };
     }
     Ok(())

@@ -106,6 +106,21 @@ fn what_is_not_all_here_or_another_one_is_not_saved() {
 }
 
 #[test]
+fn without_links_nothing_is_replaced_and_no_empty_file_stays() {
+    let place = tempdir().unwrap();
+    let (partial, path) = (place.path().join("p"), place.path().join("notes.txt"));
+    assert!(rename(&partial, &path).is_err(), "there is nothing to rename");
+    assert!(names(place.path()).is_empty());
+    fs::write(&partial, "whole").unwrap();
+    rename(&partial, &path).unwrap();
+    assert_eq!(names(place.path()), ["notes.txt"]);
+    fs::write(&partial, "another").unwrap();
+    let refused = rename(&partial, &path).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(&path).unwrap(), b"whole");
+}
+
+#[test]
 fn a_place_that_can_not_be_written_is_told() {
     let (place, vault, file) = kept("notes.txt", &bytes());
     let nowhere = place.path().join("no/such/place");

@@ -217,19 +217,15 @@ impl Session {
     }
 
     /// What to show of a file's progress: of one that is all here, whether it is what was offered.
-    pub(super) fn progressed(&mut self, progress: Progress) -> Result<Report, SessionError> {
+    pub(super) fn progressed(
+        &mut self,
+        progress: Progress,
+    ) -> Result<Option<Report>, SessionError> {
         if progress.own || progress.done < progress.size {
-            return Ok(Report::Event(Event::Progress(progress)));
+            return Ok(Some(Report::Event(Event::Progress(progress))));
         }
-        let is_right = self.compare_file(&progress.group, &progress.file)?;
-        Ok(Report::File { progress, is_right })
-    }
-
-    fn compare_file(&mut self, group: &GroupId, file: &MessageRef) -> Result<bool, SessionError> {
-        let Some(kept) = self.vault.file(Some(group), file)? else { return Ok(false) };
-        let is_right = hash(&self.vault, &kept)? == kept.offer.hash;
-        self.vault.compared(group, file, is_right)?;
-        Ok(is_right)
+        let is_right = compare(&mut self.vault, &progress.group, &progress.file)?;
+        Ok(is_right.map(|is_right| Report::File { progress, is_right }))
     }
 
     /// What a process that was killed has left: files that are here and were not compared, and files of
@@ -243,7 +239,8 @@ impl Session {
         }
         for KeptFile { message, group, offer, .. } in self.vault.uncompared()? {
             let Some(group) = group else { continue };
-            let is_right = self.compare_file(&group, &message)?;
+            let is_right = compare(&mut self.vault, &group, &message)?;
+            let Some(is_right) = is_right else { continue };
             let all = self.engine.conversations();
             let Some(summary) = all.into_iter().find(|it| it.group == Some(group)) else {
                 continue;
@@ -256,6 +253,19 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether a file that is all here is what was offered; nothing if its message is not here any more: taken
+/// back, or over, which says nothing about its sender.
+fn compare(
+    vault: &mut Vault,
+    group: &GroupId,
+    file: &MessageRef,
+) -> Result<Option<bool>, VaultError> {
+    let Some(kept) = vault.file(Some(group), file)? else { return Ok(None) };
+    let is_right = hash(vault, &kept)? == kept.offer.hash;
+    vault.compared(group, file, is_right)?;
+    Ok(Some(is_right))
 }
 
 /// The hash of what is here of a file.
@@ -310,3 +320,6 @@ fn too_large(name: &str, size: u64) -> Why {
     let message = format!("{name} has {size} bytes, the limit is {MAX_FILE}");
     ("too-long", message, "Nothing was sent. Split it: split -b 60M FILE".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

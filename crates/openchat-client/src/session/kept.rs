@@ -31,7 +31,7 @@ impl Session {
                 }
                 Ok(is_ours.then_some(Report::Event(Event::Renewed { certificate, until })))
             }
-            Event::Progress(progress) => self.progressed(progress).map(Some),
+            Event::Progress(progress) => self.progressed(progress),
             event => Ok(Some(Report::Event(event))),
         }
     }

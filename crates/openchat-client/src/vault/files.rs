@@ -18,6 +18,8 @@ pub enum FileState {
     Whole,
     /// It was another one than was offered, and is not kept.
     Wrong,
+    /// The rest of it was not waited for: its sender had too many others under way.
+    GivenUp,
 }
 
 /// A file of somebody's.
@@ -42,6 +44,7 @@ pub struct KeptFile {
 const COMING: i64 = 0;
 const WHOLE: i64 = 1;
 const WRONG: i64 = 2;
+const GIVEN_UP: i64 = 3;
 
 impl Vault {
     /// Begins to keep a file of one's own, part by part.
@@ -277,6 +280,7 @@ fn read(row: &Row<'_>) -> Result<KeptFile, VaultError> {
     let state = match row.get(6)? {
         WHOLE => FileState::Whole,
         WRONG => FileState::Wrong,
+        GIVEN_UP => FileState::GivenUp,
         _ => FileState::Coming { done: number(7)? },
     };
     let (time, seq): (Option<[u8; 8]>, Option<[u8; 8]>) = (row.get(9)?, row.get(10)?);
@@ -354,7 +358,7 @@ pub(super) fn drop_parts(
     group: &GroupId,
     file: &MessageRef,
 ) -> Result<(), VaultError> {
-    set_state(database, group, file, WRONG)?;
+    set_state(database, group, file, GIVEN_UP)?;
     remove_parts(database, group, file)
 }
 

@@ -84,12 +84,23 @@ impl Vault {
         .map(|place| place.unwrap_or(Seq(0)))
     }
 
-    /// The place of this message, if it is here.
+    /// The place of the first message of this id. Authors choose their ids: a later one of somebody else's
+    /// leads nobody past what stands before it.
     ///
     /// # Errors
     /// The database's.
     pub fn place_of(&self, group: &GroupId, id: MessageId) -> Result<Option<Seq>, VaultError> {
-        self.place("SELECT seq FROM messages WHERE grp = ?1 AND id = ?2", params![group.0, id.0])
+        let first = "SELECT seq FROM messages WHERE grp = ?1 AND id = ?2 ORDER BY seq LIMIT 1";
+        self.place(first, params![group.0, id.0])
+    }
+
+    /// The place of this message of one's own, if the log was seen to have it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn own_place_of(&self, group: &GroupId, id: MessageId) -> Result<Option<Seq>, VaultError> {
+        let own = "SELECT seq FROM messages WHERE grp = ?1 AND id = ?2 AND own = 1";
+        self.place(own, params![group.0, id.0])
     }
 
     /// The place of the first message that was written at this time or later, by its author's clock.

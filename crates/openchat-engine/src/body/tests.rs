@@ -197,6 +197,26 @@ fn m13_a_file_has_a_plain_name_and_a_size_within_the_limit() {
 }
 
 #[test]
+fn m13_no_name_and_no_topic_has_what_nobody_sees() {
+    for unseen in
+        ['\u{ad}', '\u{200b}', '\u{2060}', '\u{206a}', '\u{206f}', '\u{e0041}', '\u{3164}']
+    {
+        let name = format!("a{unseen}b");
+        assert_eq!(Body::Topic(name.clone()).check(), Err(BodyError::Topic), "{name:?}");
+        assert_eq!(Offer::clean_name(&name), "a_b");
+        let offer = Offer { name, ..offer() };
+        assert_eq!(Body::File(offer).check(), Err(BodyError::Name), "{unseen:?}");
+    }
+    // Joiners belong to words and to emoji; a flag of a region is one sign all the same.
+    for fine in ["می\u{200c}خواهم", "👩\u{200d}💻"] {
+        assert_eq!(Body::Topic(fine.to_owned()).check(), Ok(()), "{fine:?}");
+        assert_eq!(Offer::clean_name(fine), fine);
+    }
+    let emoji = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}".to_owned();
+    assert_eq!(Body::Reaction { to: TO, emoji, on: true }.check(), Ok(()));
+}
+
+#[test]
 fn m13_whatever_a_file_is_called_a_plain_name_comes_of_it() {
     let clean = |name: &str| Offer::clean_name(name);
     assert_eq!(clean("/home/alice/photo.jpg"), "photo.jpg");

@@ -202,7 +202,8 @@ impl Session {
     pub(in crate::session) fn answer_repeats(&mut self) -> Result<(), SessionError> {
         for (target, id) in std::mem::take(&mut self.repeats) {
             let group = self.engine.conversation(&target).and_then(|found| found.group);
-            let place = group.map(|group| self.vault.place_of(&group, id)).transpose()?.flatten();
+            let place =
+                group.map(|group| self.vault.own_place_of(&group, id)).transpose()?.flatten();
             let is_in_log = || {
                 use openchat_engine::Delivery::{Delivered, Sent};
                 matches!(self.engine.delivery(&target, id), Some(Sent | Delivered { .. }))

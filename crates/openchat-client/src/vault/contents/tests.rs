@@ -273,6 +273,23 @@ fn what_is_not_known_is_kept_and_read_as_it_came() {
     assert_eq!(talk.standing(), [unknown]);
 }
 
+#[test]
+fn another_s_message_of_the_same_id_stands_for_no_own_one_and_hides_nothing() {
+    let mut talk = Talk::new();
+    let mine = id(100);
+    // What is on its way, of which somebody has heard the id.
+    talk.seq = 5;
+    talk.says_as(BOB, mine, text("not alice's"));
+    assert_eq!(talk.vault.own_place_of(&GROUP, mine).unwrap(), None);
+    talk.seq = 7;
+    talk.says_as(ALICE, mine, text("alice's"));
+    assert_eq!(talk.vault.own_place_of(&GROUP, mine).unwrap(), Some(Seq(7)));
+    assert_eq!(talk.vault.place_of(&GROUP, mine).unwrap(), Some(Seq(5)));
+    talk.seq = 3;
+    talk.says_as(BOB, mine, text("came later, stands before"));
+    assert_eq!(talk.vault.place_of(&GROUP, mine).unwrap(), Some(Seq(3)));
+}
+
 /// What somebody sent under a number that meant nothing then, as the version reads it that knows the kind.
 #[test]
 fn m10_what_is_none_of_its_kind_hides_no_other_message() {
