@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, reason = "a missing event has failed the test")]
 
 use openchat_sim::{
-    Client, Lines, Person, Server, files_below, files_with, forget_groups, group_secrets,
+    Client, Lines, Person, Server, entries, files_below, files_with, forget_groups, group_secrets,
     vault_holds,
 };
 use serde_json::{Value, json};
@@ -301,6 +301,48 @@ fn who_restores_a_backup_comes_back_with_new_keys_and_the_old_device_stops() {
     bobs.message("the end");
     assert!(bobs.messages().all(|message| message["text"] != "from the old device"));
     assert_eq!(news.finish(), Some(0));
+}
+
+/// Two of one device: the one that came last goes on, and no key is ever used by both.
+#[test]
+fn who_restores_a_backup_twice_has_one_device_that_goes_on() {
+    let server = Server::start();
+    let ([alice, ..], [mut alices, mut bobs, _]) = three_in_ops(&server);
+    assert_eq!(alices.finish(), Some(0));
+    let secret = server.place().join("secret");
+    std::fs::write(&secret, "correct horse").expect("a file");
+    let backup = server.place().join("alice.openchat");
+    let [secret, file] = [&secret, &backup].map(|path| path.to_str().expect("text"));
+    let option = "--backup-passphrase-file";
+    alice.run(&["export", "--backup", file, option, secret]);
+    let [first, second] = ["first", "second"].map(|home| alice.moved_to(home));
+    for restored in [&first, &second] {
+        restored.run(&["import", file, option, secret]);
+        assert!(group_secrets(restored).is_empty());
+    }
+
+    let mut firsts = first.open("#ops");
+    firsts.ready();
+    firsts.send("1", "from the first");
+    bobs.message("from the first");
+    let mut seconds = second.open("#ops");
+    seconds.ready();
+    assert_eq!(firsts.ended(), Some(5), "there is another one");
+    assert_eq!(firsts.event("alarm")["code"], "clone");
+    seconds.send("2", "from the second");
+    bobs.message("from the second");
+    for stopped in [&first, &alice] {
+        let (code, objects) = stopped.try_to(&["send", "#ops", "from one that was stopped"]);
+        assert_ne!(code, Some(0), "{objects:?}");
+    }
+    bobs.send("end", "the end");
+    seconds.message("the end");
+    assert_eq!(seconds.finish(), Some(0));
+    assert!(bobs.messages().all(|message| message["text"] != "from one that was stopped"));
+    let keys: Vec<_> =
+        entries(&server.data()).iter().filter_map(openchat_sim::Entry::message_key).collect();
+    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert!(keys.len() >= 3 && distinct.len() == keys.len(), "a key was used twice");
 }
 
 #[test]

@@ -117,7 +117,8 @@ fn what_is_no_backup_or_has_a_page_changed_restores_nothing() {
     let mut refused = 0;
     for page in 0..whole.len() / 8192 {
         let mut changed = whole.clone();
-        changed[page * 8192 + 99] ^= 1;
+        // Somewhere else in each: the passphrase's salt, what is sealed, its seal.
+        changed[page * 8192 + page * 1_237 % 8192] ^= 1;
         std::fs::write(&file, &changed).unwrap();
         if restore().is_err() {
             refused += 1;
@@ -137,6 +138,21 @@ fn what_is_no_backup_or_has_a_page_changed_restores_nothing() {
     assert!(refused > 3);
     std::fs::write(&file, &whole).unwrap();
     assert_eq!(restore().unwrap().messages, 2);
+}
+
+#[test]
+fn a_backup_of_a_newer_version_is_told_apart_from_none() {
+    let (place, vault) = filled();
+    let (file, fresh) = (place.path().join("b.openchat"), place.path().join("fresh"));
+    vault.back_up(&file, &passphrase("p")).unwrap();
+    let salt = Salt(std::fs::read(&file).unwrap()[..16].try_into().unwrap());
+    let sealed = Sealed { key: stretched(&file, &passphrase("p"), &salt).unwrap(), salt };
+    let newer = sealed.open(&file).unwrap();
+    newer.pragma_update(None, "user_version", FORMAT + 1).unwrap();
+    drop(newer);
+    let restored = Vault::restore(&fresh, &Unlock::alone(), &file, &passphrase("p"));
+    assert!(matches!(restored, Err(VaultError::Newer { .. })), "{restored:?}");
+    assert!(!fresh.exists(), "nothing was made");
 }
 
 #[test]
