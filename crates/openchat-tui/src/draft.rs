@@ -1,5 +1,6 @@
 //! What is being written: an editor of several lines, in which a person's characters stay whole.
 
+use crate::keys::Action;
 use ratatui_textarea::{CursorMove, TextArea};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -15,28 +16,6 @@ impl Default for Draft {
     fn default() -> Self {
         Self::of("")
     }
-}
-
-/// A step of the cursor, or a cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Edit {
-    Left,
-    Right,
-    WordLeft,
-    WordRight,
-    LineStart,
-    LineEnd,
-    Up,
-    Down,
-    Backspace,
-    Delete,
-    CutWord,
-    CutNextWord,
-    CutToStart,
-    CutToEnd,
-    Yank,
-    Undo,
-    Newline,
 }
 
 impl Draft {
@@ -100,43 +79,45 @@ impl Draft {
         self.insert(with);
     }
 
-    pub(crate) fn edit(&mut self, edit: Edit) {
-        match edit {
-            Edit::Left => self.step(CursorMove::Back, self.before()),
-            Edit::Right => self.step(CursorMove::Forward, self.after()),
-            Edit::WordLeft => self.area.move_cursor(CursorMove::WordBack),
-            Edit::WordRight => self.area.move_cursor(CursorMove::WordForward),
-            Edit::LineStart => self.area.move_cursor(CursorMove::Head),
-            Edit::LineEnd => self.area.move_cursor(CursorMove::End),
-            Edit::Up => self.area.move_cursor(CursorMove::Up),
-            Edit::Down => self.area.move_cursor(CursorMove::Down),
-            Edit::Backspace => {
+    /// Does what a key means to a line; nothing, if it means something else.
+    pub(crate) fn edit(&mut self, action: Action) {
+        match action {
+            Action::Left => self.step(CursorMove::Back, self.before()),
+            Action::Right => self.step(CursorMove::Forward, self.after()),
+            Action::WordLeft => self.area.move_cursor(CursorMove::WordBack),
+            Action::WordRight => self.area.move_cursor(CursorMove::WordForward),
+            Action::LineStart => self.area.move_cursor(CursorMove::Head),
+            Action::LineEnd => self.area.move_cursor(CursorMove::End),
+            Action::Up => self.area.move_cursor(CursorMove::Up),
+            Action::Down => self.area.move_cursor(CursorMove::Down),
+            Action::Backspace => {
                 let chars = self.before();
                 self.step(CursorMove::Back, chars);
                 self.area.delete_str(chars);
             }
-            Edit::Delete => {
+            Action::Delete => {
                 self.area.delete_str(self.after());
             }
-            Edit::CutWord => {
+            Action::CutWord => {
                 self.area.delete_word();
             }
-            Edit::CutNextWord => {
+            Action::CutNextWord => {
                 self.area.delete_next_word();
             }
-            Edit::CutToStart => {
+            Action::CutToStart => {
                 self.area.delete_line_by_head();
             }
-            Edit::CutToEnd => {
+            Action::CutToEnd => {
                 self.area.delete_line_by_end();
             }
-            Edit::Yank => {
+            Action::Yank => {
                 self.area.paste();
             }
-            Edit::Undo => {
+            Action::Undo => {
                 self.area.undo();
             }
-            Edit::Newline => self.area.insert_newline(),
+            Action::Newline => self.area.insert_newline(),
+            _ => return,
         }
         self.count();
     }
@@ -177,38 +158,38 @@ mod tests {
     #[test]
     fn a_character_goes_as_a_whole() {
         let mut draft = Draft::of("a👩‍👩‍👧é");
-        draft.edit(Edit::Left);
-        draft.edit(Edit::Backspace);
+        draft.edit(Action::Left);
+        draft.edit(Action::Backspace);
         assert_eq!(draft.text(), "aé");
-        draft.edit(Edit::Left);
-        draft.edit(Edit::Delete);
+        draft.edit(Action::Left);
+        draft.edit(Action::Delete);
         assert_eq!(draft.text(), "é");
-        draft.edit(Edit::Undo);
+        draft.edit(Action::Undo);
         assert_eq!(draft.text(), "aé");
     }
 
     #[test]
     fn the_end_of_a_line_is_a_character() {
         let mut draft = Draft::of("a\nb");
-        draft.edit(Edit::LineStart);
-        draft.edit(Edit::Backspace);
+        draft.edit(Action::LineStart);
+        draft.edit(Action::Backspace);
         assert_eq!(draft.text(), "ab");
         let mut draft = Draft::of("a\nb");
-        draft.edit(Edit::Up);
-        draft.edit(Edit::LineEnd);
-        draft.edit(Edit::Delete);
+        draft.edit(Action::Up);
+        draft.edit(Action::LineEnd);
+        draft.edit(Action::Delete);
         assert_eq!((draft.text().as_str(), draft.length()), ("ab", 2));
     }
 
     #[test]
     fn what_was_cut_comes_back() {
         let mut draft = Draft::of("one two");
-        draft.edit(Edit::CutWord);
+        draft.edit(Action::CutWord);
         assert_eq!(draft.text(), "one ");
-        draft.edit(Edit::LineStart);
-        draft.edit(Edit::Yank);
+        draft.edit(Action::LineStart);
+        draft.edit(Action::Yank);
         assert_eq!(draft.text(), "twoone ");
-        draft.edit(Edit::CutToEnd);
+        draft.edit(Action::CutToEnd);
         assert_eq!((draft.text().as_str(), draft.length()), ("two", 3));
     }
 
@@ -217,8 +198,8 @@ mod tests {
         let mut draft = Draft::of("hi ü @bo");
         draft.replace_back("hi ü ".len(), "@bob ");
         assert_eq!(draft.text(), "hi ü @bob ");
-        draft.edit(Edit::Undo);
-        draft.edit(Edit::Undo);
+        draft.edit(Action::Undo);
+        draft.edit(Action::Undo);
         assert_eq!(draft.text(), "hi ü @bo");
     }
 }

@@ -3,39 +3,15 @@
 use crate::{
     complete::possibilities,
     conversation::Conversation,
-    draft::{Draft, Edit},
+    draft::Draft,
     keys::Action,
     row::{Body, Message, Tone},
     state::State,
 };
 
-/// What a key does to a line, if it does something to it.
-pub(super) const fn of_action(action: Action) -> Option<Edit> {
-    Some(match action {
-        Action::Left => Edit::Left,
-        Action::Right => Edit::Right,
-        Action::WordLeft => Edit::WordLeft,
-        Action::WordRight => Edit::WordRight,
-        Action::LineStart => Edit::LineStart,
-        Action::LineEnd => Edit::LineEnd,
-        Action::Up => Edit::Up,
-        Action::Down => Edit::Down,
-        Action::Backspace => Edit::Backspace,
-        Action::Delete => Edit::Delete,
-        Action::CutWord => Edit::CutWord,
-        Action::CutNextWord => Edit::CutNextWord,
-        Action::CutToStart => Edit::CutToStart,
-        Action::CutToEnd => Edit::CutToEnd,
-        Action::Yank => Edit::Yank,
-        Action::Undo => Edit::Undo,
-        Action::Newline => Edit::Newline,
-        _ => return None,
-    })
-}
-
 pub(super) fn edit(state: &mut State, action: Action) {
-    if let (Some(edit), Some(open)) = (of_action(action), state.open_mut()) {
-        open.draft.edit(edit);
+    if let Some(open) = state.open_mut() {
+        open.draft.edit(action);
     }
 }
 
@@ -43,7 +19,7 @@ pub(super) fn edit(state: &mut State, action: Action) {
 pub(super) fn up(state: &mut State) {
     let Some(open) = state.open_mut() else { return };
     if !open.draft.is_empty() {
-        open.draft.edit(Edit::Up);
+        open.draft.edit(Action::Up);
     } else if let Some(at) = open.newest(is_editable) {
         begin(state, at);
     } else {

@@ -1,6 +1,6 @@
 //! What lies over the conversation: help, switcher, search, links, what was typed.
 
-use super::{editing, going, scrolling};
+use super::{going, scrolling};
 use crate::{
     draft::Draft,
     input::{Effect, Hit},
@@ -134,11 +134,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Redraw => return vec![Effect::Redraw],
         Action::Newline => {}
-        _ => {
-            if let Some(edit) = editing::of_action(action) {
-                edit_query(state, |query| query.edit(edit));
-            }
-        }
+        _ => edit_query(state, |query| query.edit(action)),
     }
     Vec::new()
 }
