@@ -36,7 +36,7 @@ use ask::Unanswered;
 use drain::Drain;
 use files::{Saving, Staging};
 use guests::{Guests, ShownElsewhere};
-use openchat_engine::{Engine, Input, Standing, Summary, Target, Want};
+use openchat_engine::{Engine, Input, Recall, Standing, Summary, Target, Want};
 use openchat_pki::CaCertificate;
 use openchat_wire::{Fingerprint, MessageId, Name, Seq};
 use show::is_ready;
@@ -101,6 +101,8 @@ pub struct Session {
     staging: VecDeque<Staging>,
     /// Parts of files that the engine wants.
     wants: Vec<Want>,
+    /// Messages of this device's own that it wants to say again.
+    recalls: Vec<Recall>,
     reports: Vec<Report>,
     /// As it was told last.
     log: LogView,
@@ -141,6 +143,7 @@ impl Session {
             log: LogView::of(&engine),
             staging: VecDeque::new(),
             wants: Vec::new(),
+            recalls: Vec::new(),
             seated: seated.map(|summary| summary.target.to_string()).collect(),
             live: BTreeSet::new(),
             me: identity.name.clone(),
@@ -213,8 +216,8 @@ impl Session {
             self.take_held()?;
             self.stage_on()?;
             self.settle(front)?;
-            while !self.wants.is_empty() {
-                self.bring_parts()?;
+            while !self.wants.is_empty() || !self.recalls.is_empty() {
+                self.bring()?;
                 self.settle(front)?;
             }
         }
@@ -380,6 +383,7 @@ impl Session {
             output.requests.iter().for_each(|request| outgoing.send(request));
         }
         self.wants.extend(output.wants);
+        self.recalls.extend(output.recalls);
         for event in output.events {
             let report = self.keep(event)?;
             self.reports.extend(report);

@@ -19,6 +19,7 @@ mod identity;
 mod key;
 mod keyring;
 mod marks;
+mod recall;
 mod reseal;
 mod retention;
 mod schema;

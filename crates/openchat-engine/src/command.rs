@@ -2,11 +2,16 @@
 
 use openchat_pki::CaCertificate;
 use openchat_roster::{Role, Rules};
-use openchat_wire::{GroupName, MessageId, Name, relay::ToClient};
+use openchat_wire::{GroupName, MessageId, Name, UnixMillis, relay::ToClient};
 
 #[cfg(doc)]
 use crate::event::Event;
-use crate::{body::Body, output::Want, safety::SafetyNumber, target::Target};
+use crate::{
+    body::Body,
+    output::{Recall, Want},
+    safety::SafetyNumber,
+    target::Target,
+};
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -51,6 +56,15 @@ pub enum Command {
         want: Want,
         /// What it is; nothing if the vault does not have it, which ends the file.
         bytes: Option<Vec<u8>>,
+    },
+    /// The message that was wanted, to say it again.
+    Recalled {
+        /// Which.
+        recall: Recall,
+        /// When it was written and what it says, as it stands: after an edit the new text, of what is
+        /// deleted that it is. Nothing if the vault does not have it any more, or if it is a sign, a topic, a
+        /// timer or an edit that another one has replaced.
+        said: Option<(UnixMillis, Body)>,
     },
     /// Ask for a further certificate now. It waits for a connection. [`Event::Done`] or
     /// [`Event::Failed`] tells what came of it, [`Event::Renewed`] before that what came.

@@ -41,6 +41,14 @@ fn wrap(head: &[u8], content: Content) -> Content {
     Content { time, kind: ContentKind::WITNESSED, body: Blob(encode(&witnessed)) }
 }
 
+/// What was said, as it went: with this head, or alone.
+pub(crate) fn rewrap(head: Option<Blob>, content: Content) -> Content {
+    match head {
+        Some(head) => wrap(&head.0, content),
+        None => content,
+    }
+}
+
 impl Conversation {
     /// What the person writes, with the newest head, if it was not told here since this process began.
     /// The others compare it with what they were shown.

@@ -266,6 +266,11 @@ impl Engine {
                     conversation.take_part(now, (want.file, want.index), bytes);
                 });
             }
+            Command::Recalled { recall, said } => {
+                self.with(recall.conversation, time, rng, |conversation, now| {
+                    conversation.recalled(now, recall.id, said);
+                });
+            }
             Command::Renew { order } => self.renew(order, time),
             Command::Trust { order, who, on } => self.trust(order, &who, on, time, rng),
             Command::Order { order, what } => self.order(order, what, time, rng),

@@ -232,6 +232,13 @@ impl Failure {
         Self::new(code::NOT_REPEATED, message, hint)
     }
 
+    pub(crate) fn not_repeated_as_changed() -> Self {
+        let message = "somebody could not open a message of yours that you have changed since, and it \
+                       was not sent again";
+        let hint = "What it said first is not kept. Send what it says now as a new message.";
+        Self::new(code::NOT_REPEATED, message, hint)
+    }
+
     pub(crate) fn myself() -> Self {
         let message = "nobody does that to themselves";
         Self::new(code::MYSELF, message, "To go: openchat group leave TARGET")

@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
 mod archive;
+mod askers;
 mod backlog;
 mod body;
 mod changes;
@@ -52,6 +53,7 @@ mod record;
 mod renewal;
 mod revocations;
 mod safety;
+mod said;
 mod sending;
 mod shared;
 mod target;
@@ -74,7 +76,7 @@ pub use event::{
 pub use loader::{LoadError, Snapshot};
 /// What members may do, for front ends.
 pub use openchat_roster::{Inviting, Joining, Role, Rules};
-pub use output::{Output, Want};
+pub use output::{Output, Recall, Want};
 pub use record::{Change, Key};
 pub use safety::{SafetyNumber, SafetyNumberError};
 pub use shared::Device;

@@ -18,11 +18,12 @@ use crate::{
     history::Past,
     inbox::Letter,
     invitations::NEVER,
-    missed::{Named, Own},
+    missed::Named,
     outbox::Outgoing,
     prekeys::Private,
     record::{Key, Kind, Local},
     renewal,
+    said::Own,
     target::{Tag, Target},
     uploads::Upload,
 };
@@ -122,7 +123,7 @@ impl Loader {
                 let hash = Digest(key.hash().ok_or(LoadError::Key)?);
                 self.prekeys.push((hash, decode(bytes, MAX_ENTRY)?));
             }
-            Kind::Certificate => self.outdated.push(key.clone()),
+            Kind::Certificate | Kind::SaidWhole => self.outdated.push(key.clone()),
             Kind::Logged => {
                 self.logged.insert(key.number().ok_or(LoadError::Key)?, value);
             }

@@ -11,10 +11,9 @@ use crate::{
     content::unwrap,
     conversation::{About, Conversation},
     event::{AlarmCode, Event, StoredMessage},
-    failure::Failure,
     heads::{Said, Testimony},
     membership::ANOTHER_COPY,
-    missed::{Again, Audience, Named, read_missed},
+    missed::Named,
     outbox::Outgoing,
     reading::UPDATE,
     shared::Now,
@@ -69,10 +68,12 @@ impl Conversation {
         let Outgoing { id, content, .. } = mine;
         let (me, hash) = (now.shared.me, content.hash());
         if is_news {
-            self.show(now, seq, (me, id), &unwrap(&content).1);
+            let (head, content) = unwrap(&content);
+            self.show(now, seq, (me, id), &content);
             self.count_marks(seq, id, epoch);
             self.offer_logged(now, id, epoch);
-            self.said.push(&mut now.shared.pen, id, content, epoch);
+            self.said.push(&mut now.shared.pen, id, head, epoch);
+            self.recall(now);
         } else if is_part {
             self.part_logged(now, &content);
         }
@@ -113,36 +114,6 @@ impl Conversation {
             let testimony = Testimony::new(self.target(), author, Said::Signed(head));
             now.shared.compare(testimony);
         }
-    }
-
-    /// Somebody could not open some messages: this device says its own again, under the same ids,
-    /// if nobody has come since who was not to read them.
-    fn say_again(&mut self, now: &mut Now<'_>, asker: Fingerprint, body: &Blob) {
-        let Ok(missed) = read_missed(body) else { return };
-        let me = now.shared.me;
-        let Some(asker) = self.seat(&asker).map(|seat| seat.seated) else { return };
-        let Some(newest) = self.newest_seat() else { return };
-        let audience = Audience { asker, newest };
-        let (mut late, mut parts) = (0_usize, Vec::new());
-        for (_, id) in missed.into_iter().filter(|(author, _)| *author == me) {
-            let is_in_log = self.history.said(me, id).is_some() && !self.outbox.contains(id);
-            if !is_in_log {
-                continue;
-            }
-            let pen = &mut now.shared.pen;
-            match self.said.again(pen, id, audience) {
-                Again::Say(content, epoch) => {
-                    self.outbox.push(pen, Outgoing::again(id, content, epoch));
-                }
-                Again::Late => late = late.saturating_add(1),
-                Again::Nothing => parts.push(id),
-            }
-        }
-        let late = late.saturating_add(self.say_parts_again(now, &parts, audience));
-        if late > 0 {
-            self.report(now, None, Failure::not_repeated(late));
-        }
-        self.flush(now);
     }
 
     /// The epoch that seated the last one of all who are here.

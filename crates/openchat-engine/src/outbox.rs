@@ -175,6 +175,12 @@ impl Outbox {
         self.items.iter().map(|item| &item.outgoing).filter(is_said).filter_map(Outgoing::said)
     }
 
+    /// Whether the log may not have yet all that the person has said.
+    pub(crate) fn has_news(&self) -> bool {
+        let is_news = |it: &Outgoing| it.is_text() && it.repeats.is_none();
+        self.items.iter().any(|item| is_news(&item.outgoing))
+    }
+
     pub(crate) fn contains(&self, id: MessageId) -> bool {
         self.items.iter().any(|item| item.outgoing.id == id)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use openchat_wire::{
-    Blob, MessageId, encode,
+    Blob, GroupId, MessageId, encode,
     relay::{Request, ToServer},
 };
 use serde::Serialize;
@@ -32,6 +32,9 @@ pub struct Output {
     /// Parts of files that are wanted from the vault; [`Command::Part`] is the answer. Which of them are
     /// under way is forgotten with the process.
     pub wants: Vec<Want>,
+    /// Messages of this device's own that are wanted from the vault as they stand once the changes are
+    /// made; [`Command::Recalled`] is the answer. What was not answered is wanted again by the next process.
+    pub recalls: Vec<Recall>,
     /// For the person.
     pub events: Vec<Event>,
 }
@@ -47,6 +50,17 @@ pub struct Want {
     pub index: u32,
 }
 
+/// A message of this device's own that somebody has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recall {
+    /// The engine's number of the conversation.
+    pub conversation: Local,
+    /// Its log.
+    pub group: GroupId,
+    /// The message.
+    pub id: MessageId,
+}
+
 /// An output in the making: of several changes to one record only the last is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Pen {
@@ -54,6 +68,7 @@ pub(crate) struct Pen {
     /// Messages and parts of files, in the order of the log.
     messages: Vec<Change>,
     wants: Vec<Want>,
+    recalls: Vec<Recall>,
     lasting: bool,
     requests: Vec<ToServer>,
     events: Vec<Event>,
@@ -91,6 +106,10 @@ impl Pen {
         self.wants.push(want);
     }
 
+    pub(crate) fn recall(&mut self, recall: Recall) {
+        self.recalls.push(recall);
+    }
+
     pub(crate) fn request(&mut self, request: ToServer) {
         let depends =
             |it: &Request| matches!(it, Request::Append { .. } | Request::PublishPrekeys { .. });
@@ -119,12 +138,13 @@ impl Pen {
     }
 
     pub(crate) fn take(&mut self) -> Output {
-        let Self { records, messages, wants, lasting, requests, events } = core::mem::take(self);
+        let Self { records, messages, wants, recalls, lasting, requests, events } =
+            core::mem::take(self);
         let records = records.into_iter().map(|(key, value)| match value {
             Some(value) => Change::Put { key, value },
             None => Change::Delete(key),
         });
         let changes = records.chain(messages).collect();
-        Output { changes, lasting, requests, wants, events }
+        Output { changes, lasting, requests, wants, recalls, events }
     }
 }

@@ -87,6 +87,8 @@ pub(crate) enum Kind {
     Leave,
     /// Messages that could not be opened and were not asked for again yet.
     Missed,
+    /// A message of this device's own with what it says: kept before the vault was asked for that.
+    SaidWhole,
     /// A message of this device's own that is in the log, by conversation and order.
     Said,
     /// How far a member has read, as it has signed.
@@ -106,7 +108,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Progress,
         Self::Commit,
         Self::Outgoing,
@@ -122,6 +124,7 @@ impl Kind {
         Self::Inbox,
         Self::Leave,
         Self::Missed,
+        Self::SaidWhole,
         Self::Said,
         Self::Mark,
         Self::Logged,
@@ -153,7 +156,7 @@ impl Kind {
             Self::Inbox => 17,
             Self::Leave => 18,
             Self::Missed => 19,
-            Self::Said => 20,
+            Self::SaidWhole => 20,
             Self::Mark => 21,
             Self::Logged => 22,
             Self::Mirror => 23,
@@ -161,6 +164,7 @@ impl Kind {
             Self::Renewal => 25,
             Self::Upload => 26,
             Self::Download => 27,
+            Self::Said => 28,
         }
     }
 
@@ -200,6 +204,7 @@ impl Key {
                 | Kind::Inbox
                 | Kind::Leave
                 | Kind::Missed
+                | Kind::SaidWhole
                 | Kind::Said
                 | Kind::Mark
                 | Kind::Renewal

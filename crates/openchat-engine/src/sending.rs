@@ -64,6 +64,7 @@ impl Conversation {
             self.append(now, Ask::Message(id), entry, Vec::new());
             self.outbox.sent(id);
         }
+        self.recall(now);
         self.want_chunks(now);
     }
 

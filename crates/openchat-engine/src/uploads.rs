@@ -10,15 +10,16 @@ use openchat_wire::{Blob, Epoch, Fingerprint, MessageId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    askers::{Askers, MAX_ASKERS},
     body::{MessageRef, Offer, chunk_len, chunks},
     chunk::{Chunk, chunk_id},
     conversation::Conversation,
     event::{Event, Progress},
     failure::Failure,
-    missed::Audience,
     outbox::Outgoing,
     output::{Pen, Want},
     record::{Key, Local},
+    said::Audience,
     shared::Now,
 };
 
@@ -29,8 +30,9 @@ const AT_ONCE: usize = 4;
 /// Files that are in the log whose parts can be said again: those of some minutes of lively talk.
 const MAX_KEPT: usize = 16;
 
-/// How often a file is said again, counted in its parts: as often as a text.
-const MAX_AGAIN: u32 = 3;
+/// How often a file is said again in all, counted in its parts: once to as many as a text is.
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a constant that fits")]
+const MAX_AGAIN: u32 = MAX_ASKERS as u32;
 
 /// A file of this device's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,11 +96,23 @@ pub(crate) struct Uploads {
     asked: BTreeSet<(MessageId, u32)>,
     /// Parts that somebody has missed, to be said again.
     again: BTreeSet<(MessageId, u32)>,
+    /// Who has asked for parts of which file in this process. What all have asked for is kept in the file.
+    askers: BTreeMap<MessageId, Askers>,
+    /// Which parts the messages carry that were made, once somebody has asked: to name them costs a hash
+    /// each, and whoever asks may ask again at once.
+    parts: Option<BTreeMap<MessageId, (MessageId, u32)>>,
 }
 
 impl Uploads {
     pub(crate) const fn new(local: Local) -> Self {
-        Self { local, items: BTreeMap::new(), asked: BTreeSet::new(), again: BTreeSet::new() }
+        Self {
+            local,
+            items: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            again: BTreeSet::new(),
+            askers: BTreeMap::new(),
+            parts: None,
+        }
     }
 
     pub(crate) fn load(&mut self, id: MessageId, upload: Upload) {
@@ -131,11 +145,17 @@ impl Uploads {
             self.save(pen, id);
         }
         self.again.clear();
+        self.askers.clear();
+        self.parts = None;
     }
 
     fn forget(&mut self, pen: &mut Pen, id: MessageId) -> Option<Upload> {
         let upload = self.items.remove(&id)?;
         self.again.retain(|(of, _)| *of != id);
+        self.askers.remove(&id);
+        if let Some(parts) = &mut self.parts {
+            parts.retain(|_, (of, _)| *of != id);
+        }
         self.save(pen, id);
         Some(upload)
     }
@@ -167,14 +187,26 @@ impl Uploads {
         fresh.or_else(|| self.again.iter().copied().find(is_free))
     }
 
-    /// Which parts these messages carry.
-    fn parts(&self, author: Fingerprint) -> BTreeMap<MessageId, (MessageId, u32)> {
-        let mut parts = BTreeMap::new();
-        for (id, upload) in &self.items {
-            let file = MessageRef { author, id: *id };
-            parts.extend((0..upload.next).map(|index| (chunk_id(file, index), (*id, index))));
-        }
-        parts
+    /// Which part of which file a message carries.
+    fn part(&mut self, author: Fingerprint, message: MessageId) -> Option<(MessageId, u32)> {
+        let parts = self.parts.get_or_insert_with(|| {
+            let of_file = |(id, upload): (&MessageId, &Upload)| {
+                let file = MessageRef { author, id: *id };
+                (0..upload.next).map(move |index| (chunk_id(file, index), (file.id, index)))
+            };
+            self.items.iter().flat_map(of_file).collect()
+        });
+        parts.get(&message).copied()
+    }
+
+    /// Somebody has missed a part: whether it is to be said again, to this asker.
+    fn ask(&mut self, file: MessageId, index: u32, asker: Fingerprint) -> bool {
+        let Some(upload) = self.items.get(&file) else { return false };
+        let all = upload.chunks().saturating_mul(MAX_AGAIN);
+        upload.again < all
+            && !self.again.contains(&(file, index))
+            && self.askers.entry(file).or_default().grant(asker, upload.chunks())
+            && self.again.insert((file, index))
     }
 }
 
@@ -241,6 +273,9 @@ impl Conversation {
         let pen = &mut now.shared.pen;
         if index == upload.next && !upload.stopped {
             upload.next = upload.next.saturating_add(1);
+            if let Some(parts) = &mut self.uploads.parts {
+                parts.insert(id, (file, index));
+            }
             self.uploads.save(pen, file);
             self.outbox.push(pen, Outgoing::new(id, content));
         } else if self.uploads.again.remove(&(file, index))
@@ -282,10 +317,11 @@ impl Conversation {
     }
 
     fn tell_progress(&mut self, now: &mut Now<'_>, file: MessageId) {
-        let Some(upload) = self.uploads.items.get(&file) else { return };
-        let Some(group) = self.id() else { return };
+        let (target, group) = (self.target(), self.id());
+        let Some(upload) = self.uploads.items.get_mut(&file) else { return };
+        let Some(group) = group else { return };
         now.shared.pen.event(Event::Progress(Progress {
-            target: self.target(),
+            target,
             group,
             file: MessageRef { author: now.shared.me, id: file },
             name: upload.name.clone(),
@@ -294,6 +330,9 @@ impl Conversation {
             own: true,
         }));
         if upload.is_in_log() {
+            // Nothing needs its name any more, and it may be deleted from the vault.
+            upload.name.clear();
+            self.uploads.save(&mut now.shared.pen, file);
             self.uploads.forget_old(&mut now.shared.pen);
         }
     }
@@ -302,7 +341,8 @@ impl Conversation {
     pub(crate) fn part_refused(&mut self, now: &mut Now<'_>, content: &Content, why: Failure) {
         let Ok(Chunk { of, .. }) = Chunk::read(&content.body) else { return };
         let Some(upload) = self.uploads.items.get_mut(&of) else { return };
-        if !core::mem::replace(&mut upload.stopped, true) {
+        // What is only said again is nobody's loss here.
+        if !upload.is_in_log() && !core::mem::replace(&mut upload.stopped, true) {
             let failure = why.stops(&upload.name, upload.logged, upload.chunks());
             self.uploads.save(&mut now.shared.pen, of);
             self.fail_text(now, of, failure);
@@ -353,19 +393,17 @@ impl Conversation {
         if ids.is_empty() || self.uploads.items.is_empty() {
             return 0;
         }
-        let parts = self.uploads.parts(now.shared.me);
         let mut late = 0_usize;
-        for (file, index) in ids.iter().filter_map(|id| parts.get(id)) {
-            let Some(upload) = self.uploads.items.get_mut(file) else { continue };
-            let Some(epoch) = upload.epoch else { continue };
-            let all = upload.chunks().saturating_mul(MAX_AGAIN);
-            if epoch < audience.asker || upload.again >= all {
+        for id in ids {
+            let Some((file, index)) = self.uploads.part(now.shared.me, *id) else { continue };
+            let Some(upload) = self.uploads.items.get_mut(&file) else { continue };
+            let Some(epoch) = upload.epoch.filter(|epoch| *epoch >= audience.since) else {
                 continue;
-            }
+            };
             if audience.newest <= epoch {
-                self.uploads.again.insert((*file, *index));
+                self.uploads.ask(file, index, audience.asker);
             } else if !core::mem::replace(&mut upload.told, true) {
-                self.uploads.save(&mut now.shared.pen, *file);
+                self.uploads.save(&mut now.shared.pen, file);
                 late = late.saturating_add(1);
             }
         }
@@ -373,7 +411,7 @@ impl Conversation {
     }
 
     /// Whether something of this device's own may go into the log now.
-    fn may_send(&mut self, now: &mut Now<'_>) -> bool {
+    pub(crate) fn may_send(&mut self, now: &mut Now<'_>) -> bool {
         self.is_open(now)
             && self.group.as_ref().is_some_and(|group: &Group| !group.is_left_behind())
     }
@@ -382,4 +420,49 @@ impl Conversation {
 fn is_part(bytes: &[u8], size: u64, index: u32) -> bool {
     index < chunks(size)
         && u64::try_from(bytes.len()).is_ok_and(|len| len == chunk_len(size, index))
+}
+
+#[cfg(test)]
+mod tests {
+    use openchat_wire::{Digest, limits::FILE_CHUNK};
+
+    use super::*;
+
+    const FILE: MessageId = MessageId([1; 16]);
+
+    /// A file of two parts that was offered and sent.
+    fn uploads() -> Uploads {
+        let size = u64::try_from(FILE_CHUNK).unwrap() + 1;
+        let offer = Offer { name: "photo".to_owned(), size, hash: Digest([7; 32]) };
+        let mut uploads = Uploads::new(1);
+        let upload = Upload { next: 2, logged: 2, ..Upload::new(&offer, UnixMillis(1)) };
+        uploads.load(FILE, upload);
+        uploads
+    }
+
+    #[test]
+    fn m23_one_member_has_a_file_said_again_once_and_others_have_it_too() {
+        let mut uploads = uploads();
+        let [mallory, bob] = [4, 5].map(|it| Fingerprint([it; 32]));
+        for _ in 0..2 {
+            assert!(uploads.ask(FILE, 0, mallory));
+            uploads.again.clear();
+        }
+        assert!(!uploads.ask(FILE, 1, mallory), "as many parts as it has");
+        assert!(uploads.ask(FILE, 0, bob));
+        assert!(!uploads.ask(FILE, 0, mallory), "it is on its way already");
+        uploads.again.clear();
+        uploads.items.get_mut(&FILE).unwrap().again = 2 * MAX_AGAIN;
+        assert!(!uploads.ask(FILE, 1, bob), "all together are bounded, too");
+    }
+
+    #[test]
+    fn a_part_is_found_by_its_message_until_its_file_is_forgotten() {
+        let (mut uploads, author) = (uploads(), Fingerprint([9; 32]));
+        let named = |id, index| chunk_id(MessageRef { author, id }, index);
+        assert_eq!(uploads.part(author, named(FILE, 1)), Some((FILE, 1)));
+        assert_eq!(uploads.part(author, named(FILE, 2)), None);
+        uploads.forget(&mut Pen::default(), FILE);
+        assert_eq!(uploads.part(author, named(FILE, 1)), None);
+    }
 }

@@ -206,8 +206,16 @@ impl Session {
         self.reports.push(Report::Event(event));
     }
 
-    /// Gives the engine the parts that it wants.
-    pub(super) fn bring_parts(&mut self) -> Result<(), SessionError> {
+    /// Gives the engine what it wants of the vault.
+    pub(super) fn bring(&mut self) -> Result<(), SessionError> {
+        for recall in std::mem::take(&mut self.recalls) {
+            let said = self.vault.recall(&recall.group, recall.id)?;
+            self.decide(Input::Command(Command::Recalled { recall, said }));
+        }
+        self.bring_parts()
+    }
+
+    fn bring_parts(&mut self) -> Result<(), SessionError> {
         for want in std::mem::take(&mut self.wants) {
             let file = MessageRef { author: self.fingerprint, id: want.file };
             let bytes = self.vault.part(None, &file, want.index)?;

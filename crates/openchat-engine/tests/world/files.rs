@@ -8,7 +8,9 @@ use crate::{
     world::{MINUTE, SECOND, Who, World},
 };
 use openchat_crypto::sha256;
-use openchat_engine::{Body, Command, Event, Input, MessageRef, Offer, Order, Progress, Want};
+use openchat_engine::{
+    Body, Command, Event, Input, MessageRef, Offer, Order, Progress, Recall, Want,
+};
 use openchat_group::ContentKind;
 use openchat_wire::{
     Blob, Digest, Fingerprint, MessageId, encode,
@@ -24,7 +26,15 @@ const BOB: Who = Who(1);
 type Part = (MessageId, u32, Blob);
 
 impl World {
-    /// Gives the engine what it wants from the vault, as a session does.
+    /// Gives the engine the messages that it wants from the vault, as a session does.
+    pub(crate) fn bring_said(&mut self, who: Who, recalls: Vec<Recall>) {
+        for recall in recalls {
+            let said = self.person(who).vault.recall(recall.group, recall.id);
+            self.input(who, Input::Command(Command::Recalled { recall, said }));
+        }
+    }
+
+    /// Gives the engine the parts of files that it wants from the vault.
     pub(crate) fn bring(&mut self, who: Who, wants: Vec<Want>) {
         for want in wants {
             let file = self.person(who).vault.files.get(&want.file);

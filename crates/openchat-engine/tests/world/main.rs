@@ -50,6 +50,7 @@ mod server;
 mod split_view;
 mod standstill;
 mod strangers;
+mod taken_back;
 mod talking;
 mod traitor;
 mod trusting;

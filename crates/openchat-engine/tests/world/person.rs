@@ -152,7 +152,8 @@ impl Person {
     pub(crate) fn take_output(&mut self) -> Option<(Output, Option<Death>)> {
         let output = self.engine.as_mut()?.take_output();
         let says = !output.requests.is_empty() || !output.events.is_empty();
-        if output.changes.is_empty() && output.wants.is_empty() && !says {
+        let wants = !output.wants.is_empty() || !output.recalls.is_empty();
+        if output.changes.is_empty() && !wants && !says {
             return None;
         }
         self.steps += 1;

@@ -17,13 +17,13 @@ const STATE: u8 = 14;
 const MISSED: u8 = 19;
 
 /// The device loses its secrets, so that it asks for what it has missed when it is back.
-fn loses_secrets(world: &mut World, who: Who) {
+pub(crate) fn loses_secrets(world: &mut World, who: Who) {
     world.kill(who);
     world.person_mut(who).vault.records.retain(|key, _| key.kind != STATE);
 }
 
 /// How often somebody was told that texts were not said again.
-fn told(world: &World, who: Who) -> usize {
+pub(crate) fn told(world: &World, who: Who) -> usize {
     let is_it = |event: &&Event| matches!(event, Event::Failed { code: "not-repeated", .. });
     world.person(who).events.iter().filter(is_it).count()
 }
@@ -37,7 +37,7 @@ fn with_dave(world: &mut World, by: Who) -> Who {
 }
 
 /// The device, wrongly, believes that it has missed this.
-fn asks_for(world: &mut World, asker: Who, author: Who, id: MessageId) {
+pub(crate) fn asks_for(world: &mut World, asker: Who, author: Who, id: MessageId) {
     let group = world.summary(asker, "#ops").unwrap().group;
     let named = vec![(world.person(author).identity.fingerprint, id)];
     loses_secrets(world, asker);

@@ -1,7 +1,7 @@
 //! A vault in memory: what a device still has after a crash.
 
-use openchat_engine::{Change, Key, MessageRef, Snapshot, StoredMessage};
-use openchat_wire::{Blob, Fingerprint, MessageId, Seq};
+use openchat_engine::{Body, Change, Key, MessageRef, Snapshot, StoredMessage};
+use openchat_wire::{Blob, Fingerprint, GroupId, MessageId, Seq, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default)]
@@ -42,6 +42,31 @@ impl Vault {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let records = self.records.iter().map(|(key, value)| (key.clone(), value.clone()));
         Snapshot { records: records.collect() }
+    }
+
+    /// An own message as it stands, as far as it matters here: what a later one of the same author has
+    /// deleted or changed, and topics and edits that were replaced.
+    pub(crate) fn recall(&self, group: GroupId, id: MessageId) -> Option<(UnixMillis, Body)> {
+        let all = || self.messages.iter().filter(|message| message.group == group);
+        let message = all().find(|message| message.own && message.id == id)?;
+        let mut body = message.body.clone();
+        for later in all().filter(|later| later.seq > message.seq) {
+            body = match (&later.body, body) {
+                (Body::Delete { of }, _) if later.own && *of == id => later.body.clone(),
+                (Body::Delete { of }, Body::Edit { of: it, .. }) if later.own && *of == it => {
+                    return None;
+                }
+                (Body::Edit { of, text }, Body::Text(_)) if later.own && *of == id => {
+                    Body::Text(text.clone())
+                }
+                (Body::Edit { of, .. }, Body::Edit { of: it, .. }) if later.own && *of == it => {
+                    return None;
+                }
+                (Body::Topic(_), Body::Topic(_)) => return None,
+                (_, body) => body,
+            };
+        }
+        Some((message.time, body))
     }
 
     fn keep(&mut self, message: StoredMessage) {

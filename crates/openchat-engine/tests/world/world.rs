@@ -395,6 +395,7 @@ impl World {
         match death {
             None => {
                 person.show(output.events);
+                self.bring_said(who, output.recalls);
                 self.bring(who, output.wants);
             }
             Some(death) => {

@@ -102,9 +102,9 @@ impl Device {
         let engine = self.engine.as_mut()?;
         engine.handle(input, clock, rng);
         let output = engine.take_output();
-        let Output { changes, requests, events, .. } = &output;
+        let Output { changes, requests, events, recalls, .. } = &output;
         let is_empty = changes.is_empty() && requests.is_empty() && events.is_empty();
-        (!is_empty).then_some(output)
+        (!is_empty || !recalls.is_empty()).then_some(output)
     }
 
     /// The true time of the engine's deadline.

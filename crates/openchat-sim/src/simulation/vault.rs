@@ -1,8 +1,8 @@
 //! A device's vault, and what must be true of every one.
 
 use crate::simulation::broken::Broken;
-use openchat_engine::{Change, Key, Snapshot, StoredMessage};
-use openchat_wire::{Blob, Fingerprint, GroupId, MessageId, Seq};
+use openchat_engine::{Body, Change, Key, Snapshot, StoredMessage};
+use openchat_wire::{Blob, Fingerprint, GroupId, MessageId, Seq, UnixMillis};
 use std::collections::BTreeMap;
 
 /// Names a message.
@@ -12,6 +12,8 @@ pub(crate) type Named = (Fingerprint, MessageId);
 pub(crate) struct Vault {
     records: BTreeMap<Key, Blob>,
     messages: BTreeMap<Named, (GroupId, Seq)>,
+    /// What this device has said, which nobody takes back here.
+    own: BTreeMap<MessageId, (UnixMillis, Body)>,
     last: BTreeMap<GroupId, Seq>,
 }
 
@@ -48,12 +50,20 @@ impl Vault {
         self.messages.iter()
     }
 
+    /// An own message, to say it again.
+    pub(crate) fn recall(&self, id: MessageId) -> Option<(UnixMillis, Body)> {
+        self.own.get(&id).cloned()
+    }
+
     /// No message comes twice, and each stands behind the one before in its log.
     fn keep(&mut self, message: &StoredMessage) -> Result<(), Broken> {
         let StoredMessage { group, seq, .. } = *message;
         if let Some(last) = self.last.insert(group, seq).filter(|last| *last >= seq) {
             let detail = format!("{seq:?} is read behind {last:?}");
             return Err(Broken::new("a log is read in order", detail));
+        }
+        if message.own {
+            self.own.insert(message.id, (message.time, message.body.clone()));
         }
         let named = (message.fingerprint, message.id);
         match self.messages.insert(named, (group, seq)) {

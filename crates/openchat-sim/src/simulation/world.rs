@@ -14,7 +14,7 @@ use crate::simulation::{
     wire::{Connection, Way},
     witness::Witness,
 };
-use openchat_engine::{Event, Input, Output};
+use openchat_engine::{Command, Event, Input, Output};
 use openchat_wire::relay::ToClient;
 use std::collections::BTreeMap;
 
@@ -125,7 +125,7 @@ impl<D: Disk> World<D> {
         let device = &mut self.devices[who.0];
         let Some(output) = device.handle(input, self.now, &mut self.keys) else { return Ok(()) };
         let death = device.death.take();
-        let Output { changes, lasting, requests, events, .. } = output;
+        let Output { changes, lasting, requests, events, recalls, .. } = output;
         for event in &events {
             self.trace.note(self.now - START, &format!("{who:?} {event:?}"));
             if let Event::Alarm { .. } = event {
@@ -152,13 +152,15 @@ impl<D: Disk> World<D> {
                 self.arrival(due, connection, Way::Up);
             }
         }
-        match death {
-            None => Ok(()),
-            Some(death) => {
-                self.fall(who, death == Death::PowerCut);
-                Ok(())
-            }
+        if let Some(death) = death {
+            self.fall(who, death == Death::PowerCut);
+            return Ok(());
         }
+        for recall in recalls {
+            let said = self.devices[who.0].vault.recall(recall.id);
+            self.input(who, Input::Command(Command::Recalled { recall, said }))?;
+        }
+        Ok(())
     }
 
     /// A device dies, and starts again some time later.

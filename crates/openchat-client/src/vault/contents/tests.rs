@@ -77,7 +77,7 @@ impl Talk {
     }
 }
 
-fn id(seq: u64) -> MessageId {
+pub(in crate::vault) fn id(seq: u64) -> MessageId {
     MessageId(u128::from(seq).to_be_bytes())
 }
 
@@ -85,11 +85,11 @@ pub(in crate::vault) const fn named(who: u8, id: MessageId) -> MessageRef {
     MessageRef { author: Fingerprint([who; 32]), id }
 }
 
-fn edit(of: MessageId, text: &str) -> Body {
+pub(in crate::vault) fn edit(of: MessageId, text: &str) -> Body {
     Body::Edit { of, text: text.to_owned() }
 }
 
-fn react(to: MessageRef, emoji: &str, on: bool) -> Body {
+pub(in crate::vault) fn react(to: MessageRef, emoji: &str, on: bool) -> Body {
     Body::Reaction { to, emoji: emoji.to_owned(), on }
 }
 
