@@ -225,9 +225,7 @@ impl<'a> Asker<'a> {
             Report::Event(event @ (Event::Alarm { .. } | Event::Waiting { .. })) if out.json => {
                 return out::data(&json::event(event, None));
             }
-            Report::Log(_) | Report::Evidence(_) | Report::Event(Event::Expiring { .. })
-                if out.json =>
-            {
+            Report::Evidence(_) | Report::Event(Event::Expiring { .. }) if out.json => {
                 return out::data(&json::report(report, None));
             }
             Report::Evidence(_)
