@@ -4,14 +4,16 @@ use crate::{
     args::{GroupArgs, GroupCommand},
     context::Context,
     fault::{Exit, Fault},
+    history::Names,
     json,
-    once::{self, Outcome},
-    out, standing,
+    once::{self, Outcome, Patience},
+    out, send, standing,
     target::quoted,
+    text::safe,
     wish::{What, Wish},
 };
 use openchat_client::{
-    StoredConversation,
+    Say, StoredConversation,
     engine::{Bring, GroupKind, Target},
     session,
 };
@@ -21,6 +23,12 @@ pub(crate) fn run(context: &Context, args: GroupArgs) -> Result<Exit, Fault> {
     let at = |target, what| vec![Wish { target: Some(target), what }];
     let wishes = match args.command {
         GroupCommand::List => return list(context),
+        GroupCommand::Topic { place, text: None } => return topic(context, &place.target),
+        GroupCommand::Topic { place, text: Some(text) } => {
+            return send::say(context, &place.target, Say::Topic(text), Patience::default());
+        }
+        GroupCommand::Mute { place } => return mute(context, &place.target, true),
+        GroupCommand::Unmute { place } => return mute(context, &place.target, false),
         GroupCommand::Show { place } => return show(context, &place.target, standing::said),
         GroupCommand::Policy { place, join: None, invite: None } => {
             let rules = |summary: &_| standing::policy(summary);
@@ -94,6 +102,33 @@ fn stored(context: &Context) -> Result<Vec<StoredConversation>, Fault> {
     let stored = session::stored(&vault, &identity);
     let stored = stored.map_err(|error| context.hints.session(&identity.server, &error))?;
     Ok(stored.conversations)
+}
+
+/// Tells what a conversation is about, as far as this device has read.
+fn topic(context: &Context, target: &Target) -> Result<Exit, Fault> {
+    let (vault, identity) = context.look()?;
+    let names = Names::of(context, &vault, &identity)?;
+    let group = names.group(context, target)?;
+    let holding = vault.holding(&group).map_err(|error| context.hints.vault(&error))?;
+    let (text, by) = holding.topic.map_or((None, None), |(text, by)| (Some(text), Some(by)));
+    let target = names.name(&group);
+    let object =
+        json::About { target: &target, topic: text.as_deref(), by: by.as_ref().map(Name::as_str) };
+    let said = text.as_deref().map(safe).unwrap_or_default();
+    context.out.result(&said, &json::Object::of("topic", object))?;
+    Ok(Exit::Ok)
+}
+
+fn mute(context: &Context, target: &Target, muted: bool) -> Result<Exit, Fault> {
+    let (vault, identity) = context.look()?;
+    let names = Names::of(context, &vault, &identity)?;
+    let group = names.group(context, target)?;
+    vault.mute(&group, muted).map_err(|error| context.hints.vault(&error))?;
+    let target = names.name(&group);
+    let word = if muted { "muted" } else { "not muted" };
+    let object = json::Object::of("muted", json::Muted { target: &target, muted });
+    context.out.result(&format!("{target}\t{word}"), &object)?;
+    Ok(Exit::Ok)
 }
 
 fn list(context: &Context) -> Result<Exit, Fault> {

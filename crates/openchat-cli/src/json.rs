@@ -95,6 +95,21 @@ pub(crate) struct Retention<'a> {
 }
 
 #[derive(Debug, Serialize)]
+pub(crate) struct About<'a> {
+    pub(crate) target: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Muted<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) muted: bool,
+}
+
+#[derive(Debug, Serialize)]
 pub(crate) struct Backup<'a> {
     pub(crate) name: &'a str,
     pub(crate) file: &'a str,

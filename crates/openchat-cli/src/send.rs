@@ -53,7 +53,13 @@ fn said(context: &Context, args: &SendArgs) -> Result<Vec<Say>, Fault> {
     Ok(all)
 }
 
-fn say(context: &Context, to: &Target, what: Say, patience: Patience) -> Result<Exit, Fault> {
+/// Says one thing, and waits until the server has it.
+pub(crate) fn say(
+    context: &Context,
+    to: &Target,
+    what: Say,
+    patience: Patience,
+) -> Result<Exit, Fault> {
     let (id, target) = (outside::message_id(), to.clone());
     let Patience { delivered, limit } = patience;
     let ask = match what {

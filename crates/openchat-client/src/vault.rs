@@ -19,6 +19,7 @@ mod identity;
 mod key;
 mod keyring;
 mod marks;
+mod mutes;
 mod recall;
 mod reseal;
 mod retention;

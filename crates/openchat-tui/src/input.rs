@@ -304,6 +304,13 @@ pub enum Effect {
     Copy(String),
     /// Ring.
     Bell,
+    /// Keep whether a conversation is muted.
+    Mute {
+        /// Its log.
+        group: GroupId,
+        /// Whether it is.
+        muted: bool,
+    },
     /// Tell the desktop.
     Notify(Note),
     /// Take the mouse, or leave it to the terminal.

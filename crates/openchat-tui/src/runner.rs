@@ -64,6 +64,12 @@ pub trait Desk {
     /// Why the vault can't be read.
     fn search(&mut self, query: &str, limit: u32) -> Result<Vec<Hit>, String>;
 
+    /// Keeps whether a conversation is muted.
+    ///
+    /// # Errors
+    /// Why the vault can't be written.
+    fn mute(&mut self, group: &GroupId, muted: bool) -> Result<(), String>;
+
     /// Tells the desktop, without waiting for it.
     fn notify(&mut self, note: Note);
 }
@@ -203,6 +209,11 @@ impl<D: Desk> Runner<'_, D> {
                 }
                 Effect::Past { target, group, before, from } => {
                     self.past(target, group, before, from)
+                }
+                Effect::Mute { group, muted } => {
+                    let kept = self.desk.mute(&group, muted);
+                    let refused = |why| Input::Refused { ticket: None, why };
+                    kept.err().map(refused).into_iter().collect()
                 }
                 Effect::Notify(note) => {
                     self.desk.notify(note);

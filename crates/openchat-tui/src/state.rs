@@ -235,6 +235,7 @@ impl State {
             let at = state.place(&stored.summary.target);
             if let Some(conversation) = state.conversations.get_mut(at) {
                 conversation.unread = stored.waiting;
+                conversation.muted = stored.muted.unwrap_or(conversation.muted);
                 conversation.was_delivered(std::mem::take(&mut stored.deliveries));
                 conversation.stands(stored.summary);
                 for unsent in stored.unsent {

@@ -10,7 +10,7 @@ use openchat_wire::{GroupName, Name};
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 TARGET is '#GROUP' or '@PERSON', WHO a person's name. A '#' needs quotes: to the shell it begins a
-comment. `list` and `show` tell what this device has read and need no server; all others end when
+comment. `list`, `show`, `mute`, `unmute` and `topic` without a text need no server; all others end when
 it is done, or say why it is not.")]
 pub(crate) struct GroupArgs {
     #[command(subcommand)]
@@ -98,6 +98,24 @@ pub(crate) enum GroupCommand {
         /// Who may invite and add
         #[arg(long)]
         invite: Option<InviteWord>,
+    },
+    /// Tell what a conversation is about, or say it
+    Topic {
+        #[command(flatten)]
+        place: Place,
+        /// One line; an empty one takes the topic away
+        #[arg(value_name = "TEXT")]
+        text: Option<String>,
+    },
+    /// Count, ring and tell nothing of a conversation, on this device
+    Mute {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Count, ring and tell again
+    Unmute {
+        #[command(flatten)]
+        place: Place,
     },
     /// Come back with new keys, after this device has lost its own
     Rejoin {

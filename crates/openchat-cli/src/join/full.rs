@@ -153,6 +153,10 @@ impl Desk for Files {
         openchat_tui::search(&self.look, query, limit).map_err(|error| error.to_string())
     }
 
+    fn mute(&mut self, group: &GroupId, muted: bool) -> Result<(), String> {
+        self.look.mute(group, muted).map_err(|error| error.to_string())
+    }
+
     fn notify(&mut self, note: Note) {
         self.desktop.tell(note);
     }

@@ -40,6 +40,8 @@ pub struct StoredConversation {
     pub deliveries: Vec<(MessageId, Delivery)>,
     /// What this device has said and the log is not known to have.
     pub unsent: Vec<Unsent>,
+    /// Whether it is muted, if somebody has said so or the contrary.
+    pub muted: Option<bool>,
 }
 
 impl StoredConversation {
@@ -56,11 +58,12 @@ impl StoredConversation {
 /// [`SessionError`]
 pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError> {
     let engine = load(vault, identity)?;
-    let waiting = vault.waiting()?;
+    let (waiting, mutes) = (vault.waiting()?, vault.mutes()?);
     let conversation = |summary: Summary| StoredConversation {
         waiting: summary.group.and_then(|group| waiting.get(&group).copied()).unwrap_or_default(),
         deliveries: engine.deliveries(&summary.target).collect(),
         unsent: engine.unsent(&summary.target).collect(),
+        muted: summary.group.and_then(|group| mutes.get(&group).copied()),
         summary,
     };
     let conversations = engine.conversations().map(conversation).collect();

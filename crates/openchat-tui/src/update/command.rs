@@ -86,7 +86,7 @@ fn do_shown(state: &mut State, shown: Shown, typed: &str) -> Vec<Effect> {
         Shown::Search(query) => return overlays::search(state, query),
         Shown::Unread => return going::next_unread(state),
         Shown::Set(setting) => return set(state, setting),
-        Shown::Mute(target) => mute(state, target),
+        Shown::Mute(target) => return mute(state, target),
         Shown::Whois(who) => whois(state, &who),
         Shown::Status => status(state),
         Shown::Theme(name) => theme(state, name),
@@ -186,24 +186,24 @@ fn chosen(state: &State, fits: impl Fn(&Message) -> bool) -> Option<(i64, Messag
     Some((at, open.seen(at)?.into_owned()))
 }
 
-fn mute(state: &mut State, target: Option<Target>) {
+/// What is said here holds wherever this profile is used, from now on.
+fn mute(state: &mut State, target: Option<Target>) -> Vec<Effect> {
     let at = match target {
         None => Some(state.current),
         Some(target) => state.find(&target),
     };
     let Some(conversation) = at.and_then(|at| state.conversations.get_mut(at)) else {
-        return state.say(Tone::Warning, "there is no such conversation");
+        state.say(Tone::Warning, "there is no such conversation");
+        return Vec::new();
     };
     conversation.muted = !conversation.muted;
     let (target, muted) = (conversation.target.to_string(), conversation.muted);
-    let said = if muted {
-        format!(
-            "{target} is muted until you quit; muted = [\"{target}\"] in the configuration keeps it"
-        )
-    } else {
-        format!("{target} is counted again")
-    };
-    state.say(Tone::News, said);
+    let group = conversation.group;
+    let word = if muted { "muted" } else { "counted again" };
+    // What nobody has answered yet has no log by which it could be remembered.
+    let until = if group.is_none() { " until you quit" } else { "" };
+    state.say(Tone::News, format!("{target} is {word}{until}"));
+    group.map(|group| Effect::Mute { group, muted }).into_iter().collect()
 }
 
 fn whois(state: &mut State, who: &Name) {

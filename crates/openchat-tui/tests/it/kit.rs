@@ -72,7 +72,7 @@ pub(crate) fn summary(name: &str, members: Vec<MemberView>) -> Summary {
 
 pub(crate) fn stored(name: &str, waiting: u64, members: Vec<MemberView>) -> StoredConversation {
     let summary = summary(name, members);
-    StoredConversation { summary, waiting, deliveries: Vec::new(), unsent: Vec::new() }
+    StoredConversation { summary, waiting, deliveries: Vec::new(), unsent: Vec::new(), muted: None }
 }
 
 pub(crate) fn setup(size: (u16, u16)) -> Setup {
