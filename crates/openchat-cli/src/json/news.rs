@@ -41,7 +41,7 @@ pub(crate) fn news(line: &str) -> Option<FromHolder> {
             target: of.string("target")?,
             unshown: of.number("unshown")?,
         }),
-        "log" => FromHolder::Report(Report::Log(LogView {
+        "log-size" => FromHolder::Report(Report::Log(LogView {
             size: of.number("size")?,
             warns: of.flag("warns"),
         })),

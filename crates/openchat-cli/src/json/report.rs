@@ -111,7 +111,7 @@ fn log(view: LogView) -> String {
         size: u64,
         warns: bool,
     }
-    line(&Object::of("log", Log { size: view.size, warns: view.warns }))
+    line(&Object::of("log-size", Log { size: view.size, warns: view.warns }))
 }
 
 fn evidence(path: &str) -> String {
