@@ -1,6 +1,6 @@
 //! What a commit in the log means for this device, and for the people who are to hear of it.
 
-use openchat_group::{self as group, CommitOutcome, Effect, Group, LetterFault, PrivateFault};
+use openchat_group::{self as group, CommitOutcome, Effect, Group, LetterFault, PrivateFault, Why};
 use openchat_roster::{Claim, CommitEntry, CommitFault, LogEntry, Naming, Role};
 use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Name, Seq};
 
@@ -130,13 +130,14 @@ impl Conversation {
             let (rules, by) = (*rules, news.author.clone());
             return now.shared.pen.event(Event::Rules { target, rules, by });
         }
+        let is_own_wish = is_own_wish(change);
         let Some((name, change)) = member_change(now, news, change) else { return };
         let is_mine = news.fingerprint == now.shared.me;
         // That this device came in or back is told by `Ready`.
         if is_mine && name == news.author && matches!(change, Change::Joined | Change::Rejoined) {
             return;
         }
-        let by = (name != news.author).then(|| news.author.clone());
+        let by = (name != news.author && !is_own_wish).then(|| news.author.clone());
         now.shared.pen.event(Event::Member { target, name, change, by, epoch, count });
     }
 
@@ -292,6 +293,11 @@ fn calls(change: &group::Change, whom: &Fingerprint) -> bool {
     matches!(change, Did::Added { fingerprint, .. } | Did::Admitted { fingerprint, .. } if fingerprint == whom)
 }
 
+/// Whether somebody refused an invitation: whose commit has seen to it has decided nothing.
+const fn is_own_wish(change: &group::Change) -> bool {
+    matches!(change, group::Change::Struck { why: Why::Left, .. })
+}
+
 /// A change of somebody's part, and whose.
 fn member_change(now: &Now<'_>, news: &News, change: &group::Change) -> Option<(Name, Change)> {
     use group::Change as Did;
@@ -299,10 +305,12 @@ fn member_change(now: &Now<'_>, news: &News, change: &group::Change) -> Option<(
         Did::Created | Did::Joined => (news.author.clone(), Change::Joined),
         Did::Rejoined => (news.author.clone(), Change::Rejoined),
         Did::Claimed(name) => (name.clone(), Change::Claimed),
-        Did::Removed { name, why, .. } => (name.clone(), change_of(*why)),
+        Did::Struck { name, why: Why::Evicted | Why::Left, .. } => (name.clone(), Change::Declined),
+        Did::Removed { name, why, .. } | Did::Struck { name, why, .. } => {
+            (name.clone(), change_of(*why))
+        }
         Did::Added { name, .. } => (name.clone(), Change::Added),
         Did::Admitted { name, .. } => (name.clone(), Change::Invited),
-        Did::Struck { name, .. } => (name.clone(), Change::Declined),
         Did::Lifted { fingerprint } => (now.shared.certified(fingerprint)?, Change::Lifted),
         Did::Role { name, role: Role::Admin, .. } => (name.clone(), Change::Admin),
         Did::Role { name, role: Role::Member, .. } => (name.clone(), Change::Member),

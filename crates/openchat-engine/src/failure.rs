@@ -16,6 +16,7 @@ pub(crate) mod code {
     pub(crate) const GONE: &str = "gone";
     pub(crate) const HALTED: &str = "halted";
     pub(crate) const LAST_ADMIN: &str = "last-admin";
+    pub(crate) const ALREADY_IN: &str = "already-in";
     pub(crate) const MYSELF: &str = "myself";
     pub(crate) const NAME_TAKEN: &str = "name-taken";
     pub(crate) const NO_ACCESS: &str = "no-access";
@@ -113,6 +114,11 @@ impl Failure {
     pub(crate) fn not_there(who: &Name) -> Self {
         let message = format!("{who} is not a member of this group");
         Self::new(code::NOT_MEMBER, message, "Who is: openchat group show TARGET")
+    }
+
+    pub(crate) fn seated() -> Self {
+        let message = "you are in it already, so there is no invitation to refuse";
+        Self::new(code::ALREADY_IN, message, "To go: openchat group leave TARGET")
     }
 
     pub(crate) fn not_member() -> Self {

@@ -185,6 +185,9 @@ impl Conversation {
         match what {
             Order::New { .. } => {}
             Order::Accept { .. } => self.come_in(now, Some(order)),
+            Order::Decline { .. } if self.is_in(now) => {
+                self.report(now, Some(order), Failure::seated());
+            }
             Order::Decline { .. } | Order::Leave { .. } => self.go(now, order),
             Order::Add { who, .. } | Order::Invite { who, .. } | Order::Kick { who, .. }
                 if who == me =>
@@ -205,6 +208,12 @@ impl Conversation {
             Order::Resume { file, .. } => self.resume_file(now, order, file),
             Order::Rejoin { .. } => self.ordered(now, order, Deed::Rejoin),
         }
+    }
+
+    /// Whether it is a seat that would be given up, rather than an invitation.
+    fn is_in(&self, now: &Now<'_>) -> bool {
+        let stays = matches!(self.card.wish, Wish::In | Wish::Told);
+        stays && self.seat(&now.shared.me).is_some()
     }
 
     fn ordered(&mut self, now: &mut Now<'_>, order: u64, deed: Deed) {

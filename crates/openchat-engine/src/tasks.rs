@@ -36,6 +36,8 @@ pub(crate) struct Task {
     pub(crate) order: Option<u64>,
     pub(crate) deed: Deed,
     refusals: u32,
+    /// Whom it removes was there since it was ordered: a name that nobody has is not removed.
+    met: bool,
 }
 
 /// What to do.
@@ -63,7 +65,14 @@ impl Founding {
 
 impl Task {
     pub(crate) const fn new(order: Option<u64>, deed: Deed) -> Self {
-        Self { order, deed, refusals: 0 }
+        Self { order, deed, refusals: 0, met: false }
+    }
+
+    /// Looks for whom it removes.
+    fn look(&mut self, roster: &Roster) {
+        if let Deed::Kick(who) = &self.deed {
+            self.met |= seated_or_admitted(roster, who).is_some();
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -84,7 +93,13 @@ impl Task {
         };
         match &self.deed {
             Deed::Bring(prospect) => outlook_of(prospect, roster, me, is_direct),
-            Deed::Kick(who) if seated_or_admitted(roster, who).is_none() => Outlook::Done,
+            Deed::Kick(who) if seated_or_admitted(roster, who).is_none() => {
+                if self.met {
+                    Outlook::Done
+                } else {
+                    Outlook::Hopeless(Failure::not_there(who))
+                }
+            }
             Deed::Role(who, role) => match roster.seat_named(who) {
                 None => Outlook::Hopeless(Failure::not_there(who)),
                 Some(seat) if seat.role == *role => Outlook::Done,
@@ -206,6 +221,9 @@ impl Conversation {
 
     /// Tells of tasks that are done, and of those that can't be.
     fn settle_tasks(&mut self, now: &mut Now<'_>) {
+        if let Some(group) = &self.group {
+            self.tasks.iter_mut().for_each(|task| task.look(group.roster()));
+        }
         while let (Some(task), Some(group)) = (self.tasks.front(), &self.group) {
             let (order, outlook) = (task.order, task.outlook(group.roster(), &now.shared.me));
             match outlook {

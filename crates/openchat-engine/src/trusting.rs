@@ -93,7 +93,7 @@ impl Engine {
         let newest = self.shared.log.mirror().certified(who).map(|standing| standing.fingerprint);
         let newest = newest.unwrap_or(contact.key);
         let (key, verified) = match on {
-            Grounds::Accepted => (newest, false),
+            Grounds::Accepted => (newest, self.is_compared(who, &newest)),
             Grounds::Compared(number) => {
                 let me = (&self.shared.device.name, &self.shared.me);
                 let is_it = |key: &Fingerprint| SafetyNumber::of(me, (who, key)) == number;
@@ -103,6 +103,13 @@ impl Engine {
         };
         self.shared.decide(who, key, verified);
         Ok(())
+    }
+
+    /// Whether this is the key that was compared and no other came since: to accept it once more
+    /// decides nothing, and takes nothing back.
+    fn is_compared(&self, who: &Name, key: &Fingerprint) -> bool {
+        let pin = self.shared.pins.get(who);
+        pin.is_some_and(|pin| pin.standing() == Trust::Verified && pin.kept() == *key)
     }
 }
 

@@ -301,7 +301,7 @@ fn happened(event: &Event, notice: impl Fn(Tone, String, Option<&str>) -> Notice
         }
         Event::Invited { target, by, .. } => {
             let by = by.as_ref().map_or("somebody".to_owned(), ToString::to_string);
-            let hint = format!("/join {target} accepts, /decline {target} refuses");
+            let hint = answers(target);
             (target, notice(Tone::Warning, format!("{by} invites you to {target}"), Some(&hint)))
         }
         Event::Gone { target, change, by } => {
@@ -335,6 +335,11 @@ const fn of_log(code: AlarmCode) -> Option<LogAlarm> {
         AlarmCode::SplitView => Some(LogAlarm::SplitView),
         _ => None,
     }
+}
+
+/// How an invitation is answered.
+pub(crate) fn answers(target: &str) -> String {
+    format!("/join {target} accepts, /decline {target} refuses")
 }
 
 /// An alarm about a conversation is about its members too.

@@ -260,6 +260,17 @@ impl Conversation {
         self.rows.push_back(Row::Notice(notice));
     }
 
+    /// What this hint advises was done, or can't be done any more: nobody is to follow it still.
+    pub(crate) fn settle(&mut self, hint: &str) {
+        for row in &mut self.rows {
+            if let Row::Notice(notice) = row
+                && notice.hint.as_deref() == Some(hint)
+            {
+                notice.hint = None;
+            }
+        }
+    }
+
     /// Puts older messages, in order, before all rows.
     pub fn put_before(&mut self, messages: Vec<Message>) {
         let mut put = Vec::new();

@@ -97,6 +97,38 @@ fn a_request_to_leave_waits_for_somebody_to_see_to_it() {
 }
 
 #[test]
+fn who_is_in_has_no_invitation_to_decline() {
+    let (mut world, all) = ops(223, &["alice", "bob"]);
+    let decline = || Order::Decline { target: target("#ops") };
+    assert_eq!(world.fails(all[1], decline()), "already-in");
+    let carol = world.online_people(&["carol"])[0];
+    world.done(all[0], invite("#ops", "carol"));
+    world.run(SECOND);
+    world.done(carol, accept("#ops"));
+    assert_eq!(world.fails(carol, decline()), "already-in");
+    world.run(MINUTE);
+    assert_eq!(world.members(all[0], "#ops"), ["alice", "bob", "carol"]);
+    talk(&mut world, "#ops", &[all[0], all[1], carol]);
+}
+
+#[test]
+fn nobody_is_removed_who_is_not_there() {
+    let (mut world, all) = ops(224, &["alice", "bob"]);
+    world.online_people(&["carol"]);
+    assert_eq!(world.fails(all[0], kick("#ops", "nobody")), "not-a-member");
+    assert_eq!(world.fails(all[0], kick("#ops", "carol")), "not-a-member");
+    world.done(all[0], invite("#ops", "carol"));
+    world.run(SECOND);
+    world.forget_events();
+    world.done(all[0], kick("#ops", "carol"));
+    world.run(SECOND);
+    let back = ("carol".to_owned(), MemberChange::Declined, Some("alice".to_owned()));
+    assert!(changes(&world, all[1]).contains(&back), "alice has decided it");
+    world.done(all[0], kick("#ops", "bob"));
+    assert_eq!(world.fails(all[0], kick("#ops", "bob")), "not-a-member");
+}
+
+#[test]
 fn the_last_one_just_goes() {
     let (mut world, all) = ops(222, &["alice"]);
     world.done(all[0], leave("#ops"));

@@ -62,6 +62,8 @@ fn both_sides_see_one_number_and_it_verifies() {
     assert_eq!(decide(&mut world, ALICE, "bob", Grounds::Compared(seen)), Ok("@bob".to_owned()));
     assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified);
     assert_eq!(trust_of(&world, BOB, "alice"), Trust::Certified, "each for itself");
+    decide(&mut world, ALICE, "bob", Grounds::Accepted).unwrap();
+    assert_eq!(trust_of(&world, ALICE, "bob"), Trust::Verified, "nothing was to be decided");
 
     world.say(BOB, "hello");
     world.run(SECOND);

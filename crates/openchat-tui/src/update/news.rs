@@ -2,6 +2,7 @@
 
 use super::{give_back, going, mentions, remember};
 use crate::{
+    adapter::answers,
     conversation::{Anchor, Conversation},
     input::{Change, Effect, News},
     note::{self, Note},
@@ -11,7 +12,7 @@ use crate::{
 };
 use openchat_client::{
     LogView,
-    engine::{Delivery, MessageRef, Summary, Target},
+    engine::{Delivery, MessageRef, Standing, Summary, Target},
     standing,
     wire::{MessageId, Name},
 };
@@ -94,8 +95,12 @@ fn log(state: &mut State, view: LogView) {
 
 fn stands(state: &mut State, summary: Summary) {
     let at = state.place(&summary.target);
-    if let Some(conversation) = state.conversations.get_mut(at) {
-        conversation.stands(summary);
+    let Some(conversation) = state.conversations.get_mut(at) else { return };
+    let was = conversation.standing;
+    conversation.stands(summary);
+    if was == Standing::Invited && conversation.standing != was {
+        let answers = answers(&conversation.target.to_string());
+        state.conversations.iter_mut().for_each(|one| one.settle(&answers));
     }
 }
 

@@ -5,7 +5,7 @@ use openchat_client::{
     engine::{Grounds, Standing},
     wish::{COMMANDS, What, Where},
 };
-use openchat_tui::{Change, Config, Content, Effect, Hit, Input, News, Overlay, Theme};
+use openchat_tui::{Change, Config, Content, Effect, Hit, Input, News, Notice, Overlay, Theme};
 
 fn kit() -> Kit {
     let mut kit = Kit::new((100, 30));
@@ -199,6 +199,25 @@ fn an_invitation_is_not_accepted_by_looking() {
     kit.press("alt+1");
     kit.news(News::Done { order: *first, target: "#secret".to_owned() });
     assert_eq!(kit.open().target, target("#secret"));
+}
+
+#[test]
+fn an_invitation_that_was_answered_advises_no_answer() {
+    let mut kit = kit();
+    let advice = "/join #secret accepts, /decline #secret refuses";
+    let told = Notice { hint: Some(advice.to_owned()), ..notice("bob invites you to #secret") };
+    let mut invited = crate::kit::summary("#secret", Vec::new());
+    invited.standing = Standing::Invited;
+    let target = "#secret".to_owned();
+    kit.news(News::Changed { target, notice: Some(told), loud: true });
+    kit.news(News::Standing(Box::new(invited.clone())));
+    // The line may be broken behind it.
+    let begins = "/join #secret accepts";
+    assert!(kit.screen().contains(begins), "{}", kit.screen());
+    invited.standing = Standing::Member;
+    kit.news(News::Standing(Box::new(invited)));
+    assert!(kit.screen().contains("bob invites you to #secret"), "{}", kit.screen());
+    assert!(!kit.screen().contains(begins), "{}", kit.screen());
 }
 
 #[test]
