@@ -101,7 +101,7 @@ fn stored(context: &Context) -> Result<Vec<StoredConversation>, Fault> {
     let (vault, identity) = context.look()?;
     let stored = session::stored(&vault, &identity);
     let stored = stored.map_err(|error| context.hints.session(&identity.server, &error))?;
-    Ok(stored.conversations)
+    Ok(stored.into_left())
 }
 
 /// Tells what a conversation is about, as far as this device has read.

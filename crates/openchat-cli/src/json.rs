@@ -77,11 +77,23 @@ pub(crate) struct Status<'a> {
     pub(crate) round_trip_ms: Option<u64>,
     pub(crate) groups: Vec<GroupStatus>,
     pub(crate) queued: usize,
+    pub(crate) alarms: &'a [StandingAlarm],
+}
+
+/// An alarm that goes on.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StandingAlarm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<String>,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct GroupStatus {
     pub(crate) target: String,
+    pub(crate) stage: &'static str,
     pub(crate) epoch: u64,
     pub(crate) waiting: u64,
 }

@@ -5,6 +5,7 @@ use openchat_roster::{Claim, CommitEntry, CommitFault, LogEntry, Naming, Role};
 use openchat_wire::{Blob, Digest, Epoch, Fingerprint, Name, Seq};
 
 use crate::{
+    alarms::COPIED,
     conversation::{About, Conversation, Intent, Stage, Wish},
     event::{AlarmCode, Change, Event},
     heads::{Said, Testimony},
@@ -278,11 +279,8 @@ impl Conversation {
         if reseated {
             self.progress.cloned = true;
         }
-        let message = if reseated {
-            "somebody else has used your identity here; this device sends nothing"
-        } else {
-            "a commit in your name was not made by this device"
-        };
+        let message =
+            if reseated { COPIED } else { "a commit in your name was not made by this device" };
         self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
     }
 }

@@ -14,6 +14,7 @@ use openchat_wire::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarms::{Kept, WAY_OUT},
     backlog::Backlog,
     delivered::Marks,
     downloads::Downloads,
@@ -98,7 +99,7 @@ pub(crate) enum Stage {
     Invited,
     /// Not in it, and not wanting to be.
     Out,
-    /// Stopped for good, after an alarm.
+    /// Stopped after an alarm, until the process ends.
     Halted,
 }
 
@@ -149,6 +150,8 @@ pub(crate) struct Leaver {
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each was told or not, independently")]
 pub(crate) struct Notes {
+    /// What has stopped it, on this connection or an earlier one, and was not seen to be well since.
+    pub(crate) halted: Option<Kept>,
     /// The person was told what it has to wait for, or to answer.
     pub(crate) announced: bool,
     /// The person was told that this one's changed key holds back what it writes.
@@ -347,7 +350,9 @@ impl Conversation {
 
     /// An alarm after which nothing of this group can be believed: no reading, no sending.
     pub(crate) fn halt(&mut self, now: &mut Now<'_>, code: AlarmCode, message: &str, hint: &str) {
-        self.alarm(now, code, message, hint);
+        let hint = format!("{hint} {WAY_OUT}");
+        self.alarm(now, code, message, &hint);
+        self.keep_alarm(now, Kept::new(code, message, &hint));
         self.stage = Stage::Halted;
         self.backlog.clear();
     }

@@ -415,6 +415,7 @@ impl Engine {
         let Some(mut conversation) = self.conversations.remove(&local) else { return Vec::new() };
         let mut now = Now { shared: &mut self.shared, time, rng };
         conversation.forget_group(&mut now);
+        conversation.forget_alarm(&mut now);
         now.shared.pen.delete(Key::conversation(local));
         now.shared.relabel = true;
         conversation.uploads.clear(&mut now.shared.pen);

@@ -197,7 +197,7 @@ pub enum Standing {
     Entering,
     /// It has left, has declined, or was removed.
     Out,
-    /// An alarm has stopped the conversation for good.
+    /// An alarm has stopped the conversation.
     Halted,
 }
 

@@ -2,7 +2,7 @@
 
 use openchat_wire::{MessageId, Name, relay::Quota};
 
-use crate::{body::BodyError, event::Event, shared::deciding};
+use crate::{alarms::WAY_OUT, body::BodyError, event::Event, shared::deciding};
 
 /// Codes of failures; stable, for scripts.
 pub(crate) mod code {
@@ -272,7 +272,8 @@ impl Failure {
 
     pub(crate) fn halted() -> Self {
         let message = "an alarm has stopped this conversation";
-        Self::new(code::HALTED, message, "'openchat status' shows it; ask your operator in person.")
+        let hint = format!("Why: 'openchat status'. Ask your operator in person. {WAY_OUT}");
+        Self::new(code::HALTED, message, hint)
     }
 
     pub(crate) fn unknown() -> Self {

@@ -120,6 +120,7 @@ impl Conversation {
     /// than a rumour is forgotten.
     pub(crate) fn withdraw(&mut self, now: &mut Now<'_>) {
         self.stage = Stage::Out;
+        self.forget_alarm(now);
         self.backlog.clear();
         self.unproven = None;
         self.revoked.clear();

@@ -15,6 +15,7 @@ use openchat_wire::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    alarms::Kept,
     conversation::{About, Conversation, Stage},
     engine::Engine,
     event::AlarmCode,
@@ -106,6 +107,7 @@ impl Shared {
     pub(crate) fn log_alarm(&mut self, message: &str) {
         if !core::mem::replace(&mut self.head_doubted, true) {
             self.pen.alarm(None, AlarmCode::LogRollback, message, ASK_OPERATOR);
+            self.doubt_log(Kept::new(AlarmCode::LogRollback, message, ASK_OPERATOR));
         }
     }
 
@@ -284,6 +286,7 @@ impl Engine {
 
     fn log_followed(&mut self, extended: &Extended, time: UnixMillis, rng: &mut dyn CryptoRng) {
         let shared = &mut self.shared;
+        shared.believe_log();
         shared.tell_found(extended);
         shared.tell_missing();
         shared.tell_unannounced();

@@ -15,6 +15,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may fail by a panic"))]
 
+mod alarms;
 mod archive;
 mod askers;
 mod backlog;
@@ -65,6 +66,7 @@ mod upkeep;
 mod uploads;
 mod witness;
 
+pub use alarms::StandingAlarm;
 pub use body::{Body, BodyError, MessageRef, Offer};
 pub use chunk::{Chunk, chunk_id};
 pub use command::{Bring, Command, Grounds, GroupKind, Input, Order};

@@ -10,6 +10,7 @@ use openchat_wire::{
 };
 
 use crate::{
+    alarms::Kept,
     archive::Archive,
     conversation::{Card, Conversation, Leaver, Progress, Wish},
     downloads::Download,
@@ -65,6 +66,7 @@ pub(crate) struct Loader {
     logged: BTreeMap<u64, Blob>,
     mirror: Option<Blob>,
     warnings: BTreeMap<u64, Warning>,
+    alarms: BTreeMap<u64, Kept>,
     renewal: renewal::Stored,
     pins: Vec<(Name, Blob)>,
     prekeys: Vec<(Digest, Private)>,
@@ -132,6 +134,10 @@ impl Loader {
                 let index = key.number().ok_or(LoadError::Key)?;
                 self.warnings.insert(index, decode(bytes, MAX_ENTRY)?);
             }
+            Kind::Alarm => {
+                let number = key.number().ok_or(LoadError::Key)?;
+                self.alarms.insert(number, decode(bytes, MAX_ENTRY)?);
+            }
             Kind::Renewal => self.renewal = decode(bytes, MAX_ENTRY)?,
             Kind::Head => self.head = Some(value),
             Kind::Inbox => self.inbox = decode(bytes, MAX_ENTRY)?,
@@ -157,6 +163,7 @@ impl Loader {
             engine.last_local = engine.last_local.max(local);
             engine.conversations.insert(local, conversation);
         }
+        self.alarms.into_iter().for_each(|(number, kept)| engine.load_alarm(number, kept));
         for (local, order, outgoing) in self.outgoing {
             if let Some(conversation) = engine.conversations.get_mut(&local) {
                 conversation.outbox.load(order, outgoing);

@@ -8,6 +8,7 @@ use openchat_wire::{
 };
 
 use crate::{
+    alarms::COPIED,
     backlog::Shown,
     command::Bring,
     conversation::{About, Conversation, Intent, Stage, Wish},
@@ -216,8 +217,9 @@ impl Conversation {
         if read < target || !group.is_seated() || self.is_contradicted(now, read) {
             return;
         }
-        let Some(group) = &self.group else { return };
         self.stage = Stage::Live;
+        self.forget_alarm(now);
+        let Some(group) = &self.group else { return };
         let epoch = group.roster().epoch();
         self.founding = None;
         let was_told = self.card.wish == Wish::Told;
@@ -234,8 +236,7 @@ impl Conversation {
             self.done(now, Some(order));
         }
         if self.progress.cloned {
-            let message = "somebody else has used your identity here; this device sends nothing";
-            self.alarm(now, AlarmCode::Clone, message, ANOTHER_COPY);
+            self.alarm(now, AlarmCode::Clone, COPIED, ANOTHER_COPY);
         }
         self.plan_revocations(now);
         self.forget_refused(now);

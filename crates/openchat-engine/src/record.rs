@@ -105,10 +105,12 @@ pub(crate) enum Kind {
     Upload,
     /// Which parts of somebody's file are there, by author and offer.
     Download,
+    /// An alarm that goes on, by local number.
+    Alarm,
 }
 
 impl Kind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Progress,
         Self::Commit,
         Self::Outgoing,
@@ -133,6 +135,7 @@ impl Kind {
         Self::Renewal,
         Self::Upload,
         Self::Download,
+        Self::Alarm,
     ];
 
     pub(crate) fn of(key: &Key) -> Option<Self> {
@@ -165,6 +168,7 @@ impl Kind {
             Self::Upload => 26,
             Self::Download => 27,
             Self::Said => 28,
+            Self::Alarm => 29,
         }
     }
 
@@ -209,7 +213,8 @@ impl Key {
                 | Kind::Mark
                 | Kind::Renewal
                 | Kind::Upload
-                | Kind::Download,
+                | Kind::Download
+                | Kind::Alarm,
             )
             | None => false,
         }
@@ -281,6 +286,10 @@ impl Key {
 
     pub(crate) fn warning(index: u64) -> Self {
         Kind::Warning.key(None, &index.to_be_bytes())
+    }
+
+    pub(crate) fn alarm(local: Local) -> Self {
+        Kind::Alarm.key(None, &local.to_be_bytes())
     }
 
     pub(crate) fn renewal() -> Self {

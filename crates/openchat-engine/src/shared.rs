@@ -12,6 +12,7 @@ use openchat_wire::{
 };
 
 use crate::{
+    alarms::Kept,
     archive::Archive,
     event::{AlarmCode, Trust},
     following::Warning,
@@ -122,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) asked: BTreeMap<u32, Asked>,
     /// The relay's heads have raised an alarm on this connection.
     pub(crate) head_doubted: bool,
+    /// Why the log can't be believed, since it was last read to its end.
+    pub(crate) doubt: Option<Kept>,
     /// The person was told that the log does not have its certificate.
     pub(crate) missing_told: bool,
     /// The person was told that the log does not announce the CA's key.
@@ -168,6 +171,7 @@ impl Shared {
             pen: Pen::default(),
             asked: BTreeMap::new(),
             head_doubted: false,
+            doubt: None,
             missing_told: false,
             unannounced_told: false,
             marks: true,

@@ -358,7 +358,8 @@ fn logged(stored: &StoredMessage) -> Message {
 /// A hint whose commands are for a shell, with those of the screen: another `openchat` of this
 /// profile could not change anything while this one runs.
 fn on_screen(hint: &str) -> String {
-    const SAME: [&str; 5] = ["verify", "join", "trust accept", "group join", "group decline"];
+    const SAME: [&str; 6] =
+        ["verify", "join", "trust accept", "group join", "group decline", "group new"];
     const OF_TARGET: [&str; 3] = ["group leave", "group rejoin", "group show"];
     const HERE: [&str; 5] =
         ["group invite", "group add", "group kick", "group role", "group policy"];
@@ -414,6 +415,7 @@ mod tests {
             ("Come back: openchat group rejoin '#ops'", "Come back: /rejoin #ops"),
             ("openchat group role '#ops' NAME admin", "/role NAME admin"),
             ("Write to them first: openchat join @bob", "Write to them first: /join @bob"),
+            ("Go on in another one: openchat group new NAME", "Go on in another one: /new NAME"),
             ("Send it in parts.", "Send it in parts."),
         ] {
             assert_eq!(on_screen(shell), here);

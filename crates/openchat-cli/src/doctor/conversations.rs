@@ -7,11 +7,13 @@ use crate::{
 };
 use openchat_client::{
     Identity, Vault,
+    engine::StandingAlarm,
     session::{self, Stored},
 };
 
 const LOG: &str = "log";
 const QUEUE: &str = "queue";
+const ALARM: &str = "alarm";
 
 pub(super) fn stored(
     context: &Context,
@@ -33,6 +35,7 @@ pub(super) fn check(
     };
     let name = identity.name.as_str();
     let mut findings = log(&context.hints, name, stored.log_size, &stored.warnings);
+    findings.extend(alarms(&stored.alarms));
     findings.push(queue(&context.hints, stored.queued));
     findings
 }
@@ -46,6 +49,18 @@ fn log(hints: &Hints, name: &str, size: u64, warnings: &[String]) -> Vec<Finding
         hints.command(&format!("trust accept {name}"))
     );
     warnings.iter().map(|warning| Finding::fail(LOG, warning, &hint)).collect()
+}
+
+/// What was raised and is not known to be well since.
+fn alarms(alarms: &[StandingAlarm]) -> Vec<Finding> {
+    if alarms.is_empty() {
+        return vec![Finding::ok(ALARM, "none goes on")];
+    }
+    let finding = |alarm: &StandingAlarm| {
+        let target = alarm.target.as_ref().map_or(String::new(), |target| format!("{target}: "));
+        Finding::fail(ALARM, target + &alarm.message, &alarm.hint)
+    };
+    alarms.iter().map(finding).collect()
 }
 
 fn queue(hints: &Hints, queued: usize) -> Finding {
@@ -80,6 +95,23 @@ mod tests {
             assert_eq!(finding.level, Level::Fail);
             assert!(finding.hint.unwrap().ends_with("openchat trust accept bob"));
         }
+    }
+
+    #[test]
+    fn each_alarm_that_goes_on_fails() {
+        assert_eq!(alarms(&[])[0].level, Level::Ok);
+        let alarm = StandingAlarm {
+            target: Some("#ops".parse().unwrap()),
+            halts: true,
+            code: "history-fork".to_owned(),
+            message: "two histories".to_owned(),
+            hint: "ask".to_owned(),
+        };
+        let log = StandingAlarm { target: None, halts: false, ..alarm.clone() };
+        let found = alarms(&[alarm, log]);
+        assert!(found.iter().all(|it| it.level == Level::Fail));
+        let said: Vec<_> = found.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(said, ["#ops: two histories", "two histories"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::{
     device,
     vault::{Identity, Vault},
 };
-use openchat_engine::{Contact, Delivery, Engine, Snapshot, Summary, Target, Unsent};
+use openchat_engine::{
+    Contact, Delivery, Engine, Snapshot, Standing, StandingAlarm, Summary, Target, Unsent,
+};
 use openchat_wire::{Fingerprint, MessageId, Name, UnixMillis};
 
 /// What is stored of the conversations.
@@ -25,8 +27,26 @@ pub struct Stored {
     pub log_size: u64,
     /// When the server signed the newest head of that log which this device has seen.
     pub log_time: Option<UnixMillis>,
+    /// Alarms that go on, as far as they are known: what halted is looked at anew at each start.
+    pub alarms: Vec<StandingAlarm>,
     /// What that log has about this device that it did not ask for, and nobody has answered.
     pub warnings: Vec<String>,
+}
+
+impl Stored {
+    /// The conversations, with those as halted that an alarm had stopped the last time.
+    #[must_use]
+    pub fn into_left(self) -> Vec<StoredConversation> {
+        let Self { mut conversations, alarms, .. } = self;
+        for StoredConversation { summary, .. } in &mut conversations {
+            let halts =
+                |it: &StandingAlarm| it.halts && it.target.as_ref() == Some(&summary.target);
+            if alarms.iter().any(halts) {
+                summary.standing = Standing::Halted;
+            }
+        }
+        conversations
+    }
 }
 
 /// A conversation as it is stored.
@@ -76,6 +96,7 @@ pub fn stored(vault: &Vault, identity: &Identity) -> Result<Stored, SessionError
         held: engine.held().collect(),
         log_size: engine.log_size(),
         log_time: engine.log_time(),
+        alarms: engine.alarms().collect(),
         warnings: engine.warnings().map(str::to_owned).collect(),
     })
 }

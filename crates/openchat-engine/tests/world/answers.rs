@@ -298,11 +298,29 @@ fn k1_nobody_is_let_in_whom_the_log_does_not_have() {
     assert_eq!(world.alarms(BOB), [AlarmCode::Uncertified]);
     assert_eq!(world.summary(BOB, "#general").unwrap().standing, Standing::Halted);
     assert_eq!(world.person(BOB).texts(), [] as [&str; 0]);
+    let kept = |world: &World| {
+        let alarms = world.person(BOB).engine.as_ref().unwrap().alarms();
+        alarms.map(|it| (it.target.unwrap().to_string(), it.code, it.halts)).collect::<Vec<_>>()
+    };
+    let halted = [("#general".to_owned(), "uncertified".to_owned(), true)];
+    assert_eq!(kept(&world), halted);
+    // It is looked at anew, which changes nothing while the lie goes on.
+    for _ in 0..2 {
+        world.kill(BOB);
+        world.person_mut(BOB).load();
+        assert_eq!(kept(&world), halted, "whoever looks into the vault finds it");
+        world.start(BOB);
+        world.run(SECOND);
+        assert_eq!(world.summary(BOB, "#general").unwrap().standing, Standing::Halted);
+        assert_eq!(kept(&world), halted);
+    }
     world.view = None;
     world.kill(BOB);
     world.start(BOB);
     world.run(SECOND);
     assert_eq!(world.person(BOB).texts(), ["let me in"], "nothing is lost by it");
+    assert_eq!(kept(&world), []);
+    assert_eq!(world.summary(BOB, "#general").unwrap().standing, Standing::Member);
 }
 
 #[test]

@@ -58,6 +58,26 @@ fn a_restore_is_told_by_those_who_saw_more_and_nothing_comes_twice() {
     assert_eq!(again.event("alarm")["code"], "receipt-mismatch");
     assert_eq!((again.finish(), view(&again)), (Some(5), Vec::new()));
     assert_eq!(openchat_sim::entries(&server.data()).len(), before);
+    is_told_afterwards(&people[1]);
+}
+
+/// Who was not there when the alarm was raised finds it, with the way out.
+fn is_told_afterwards(person: &Person) {
+    let (code, said) = person.try_to(&["status"]);
+    assert_eq!((code, &said[1]["code"]), (Some(5), &"alarm".into()), "{said:?}");
+    let alarm = &said[0]["alarms"][0];
+    assert_eq!(
+        (&alarm["target"], &alarm["code"]),
+        (&"#general".into(), &"receipt-mismatch".into())
+    );
+    assert!(alarm["hint"].as_str().unwrap().contains("group new NAME"), "{alarm}");
+    assert_eq!(said[0]["groups"][0]["stage"], "halted");
+    let (_, listed) = person.try_to(&["group", "list"]);
+    assert_eq!(listed[0]["stage"], "halted");
+    let (code, found) = person.try_to(&["doctor"]);
+    assert_eq!(code, Some(1));
+    let is_it = |it: &serde_json::Value| it["check"] == "alarm" && it["level"] == "fail";
+    assert!(found.iter().any(is_it), "{found:?}");
 }
 
 fn meet(clients: &mut [Client; 2], names: [&str; 2]) {

@@ -186,7 +186,10 @@ impl<'a> Sheet<'a> {
                 format!("{by} invites you. Accept: /join {target}   Refuse: /decline {target}")
             }
             (Standing::Out, ..) => "You are not in this conversation any more.".to_owned(),
-            (Standing::Halted, ..) => "An alarm has stopped this conversation.".to_owned(),
+            (Standing::Halted, ..) => {
+                "An alarm has stopped this conversation. Why, and what to do: openchat status"
+                    .to_owned()
+            }
             (_, Past::Unasked | Past::Loading, _) => "Loading …".to_owned(),
             (_, _, Connection::Offline(_)) => {
                 "Nothing is here yet, and the server can't be reached. What you write is kept and \
