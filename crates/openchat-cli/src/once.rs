@@ -222,15 +222,24 @@ impl<'a> Asker<'a> {
     fn tell(&mut self, report: &Report) -> io::Result<()> {
         let out = self.context.out;
         match report {
-            Report::Event(event @ (Event::Alarm { .. } | Event::Waiting { .. })) if out.json => {
+            // A message of before, of which nobody else hears what has become of it.
+            Report::Event(
+                event @ (Event::Alarm { .. }
+                | Event::Waiting { .. }
+                | Event::Failed { id: Some(_), .. }),
+            ) if out.json => {
                 return out::data(&json::event(event, None));
             }
             Report::Evidence(_) | Report::Event(Event::Expiring { .. }) if out.json => {
                 return out::data(&json::report(report, None));
             }
             Report::Evidence(_)
-            | Report::Event(Event::Alarm { .. } | Event::Waiting { .. } | Event::Expiring { .. }) =>
-            {
+            | Report::Event(
+                Event::Alarm { .. }
+                | Event::Waiting { .. }
+                | Event::Failed { id: Some(_), .. }
+                | Event::Expiring { .. },
+            ) => {
                 let said = self.teller.notice(report).map(|(_, said)| said + "\n");
                 out::diagnostic(&said.unwrap_or_default());
             }

@@ -8,7 +8,7 @@ use crate::{
     once::{self, Outcome, Patience},
     out,
 };
-use openchat_client::{Ask, End, Pick, Say, engine::Target, outside};
+use openchat_client::{Ask, End, Pick, Say, engine::Target, outside, session};
 use openchat_wire::{MessageId, limits::MAX_TEXT};
 use std::{
     io::{self, IsTerminal, Read},
@@ -66,7 +66,11 @@ pub(crate) fn say(
         Say::Text(text) => Ask::Send { target, id, text },
         what => Ask::Say { target, id, what },
     };
-    match once::send(context, ask, patience)? {
+    let outcome = match once::send(context, ask, patience) {
+        Err(fault) => return Err(kept(context, id, fault)?),
+        Ok(outcome) => outcome,
+    };
+    match outcome {
         Outcome::Delivered(seq, event) => {
             print(context, &json::ack(&id.to_string(), seq.0, None), id)?;
             if context.out.json {
@@ -92,6 +96,24 @@ pub(crate) fn say(
             Err(join::still_queued(context, 1, Some(to)))
         }
     }
+}
+
+/// Whatever stands between this device and the server: what is stored will be sent, and whoever is
+/// not told says it again.
+fn kept(context: &Context, id: MessageId, fault: Fault) -> Result<Fault, Fault> {
+    if !is_stored(context, id) {
+        return Ok(fault);
+    }
+    print(context, &json::queued(id), id)?;
+    let message = fault.message + "; the message is stored and waits until this is mended";
+    Ok(Fault { message, ..fault })
+}
+
+fn is_stored(context: &Context, id: MessageId) -> bool {
+    let Ok((vault, identity)) = context.look() else { return false };
+    let stored = session::stored(&vault, &identity);
+    let mut unsent = stored.iter().flat_map(|it| &it.conversations).flat_map(|it| &it.unsent);
+    unsent.any(|unsent| unsent.id == id)
 }
 
 /// The server has it, and nobody else in time.

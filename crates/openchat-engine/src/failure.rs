@@ -2,7 +2,12 @@
 
 use openchat_wire::{MessageId, Name, relay::Quota};
 
-use crate::{alarms::WAY_OUT, body::BodyError, event::Event, shared::deciding};
+use crate::{
+    alarms::WAY_OUT,
+    body::{Body, BodyError},
+    event::Event,
+    shared::deciding,
+};
 
 /// Codes of failures; stable, for scripts.
 pub(crate) mod code {
@@ -206,6 +211,15 @@ impl Failure {
             }
             _ => Self::new(code::NOT_SAYABLE, message, "Nothing was sent."),
         }
+    }
+
+    /// The same, about something that was said and is taken out of the vault: its words are nowhere
+    /// else, and whoever has typed them may have done so days ago.
+    pub(crate) fn losing(self, said: Option<&Body>) -> Self {
+        let Some(Body::Text(text) | Body::Action(text) | Body::Reply { text, .. }) = said else {
+            return self;
+        };
+        Self { message: format!("{}; not sent: \"{text}\"", self.message), ..self }
     }
 
     /// The same, about a file of which some parts are in the log.

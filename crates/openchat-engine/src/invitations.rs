@@ -236,7 +236,8 @@ impl Conversation {
         let target = self.target();
         for outgoing in self.outbox.drain(&mut now.shared.pen) {
             if outgoing.is_text() {
-                let event = failure.clone().event(None, Some(outgoing.id), Some(target.clone()));
+                let failure = failure.clone().losing(outgoing.said().map(|it| it.body).as_ref());
+                let event = failure.event(None, Some(outgoing.id), Some(target.clone()));
                 now.shared.pen.event(event);
             }
         }

@@ -47,7 +47,7 @@ impl Outgoing {
     }
 
     /// What the person said by it.
-    fn said(&self) -> Option<Unsent> {
+    pub(crate) fn said(&self) -> Option<Unsent> {
         let content = unwrap(&self.content).1;
         let body = Body::from_bytes(content.kind.0, &content.body.0).ok()?;
         Some(Unsent { id: self.id, time: content.time, body })

@@ -112,6 +112,9 @@ impl Teller {
             Event::Dropped { target, count, first, last } => {
                 (Level::Warning, format!("{target}: {}", say::dropped(*count, first.0, last.0)))
             }
+            Event::Failed { id: Some(_), target: Some(target), message, hint, .. } => {
+                (Level::Warning, format!("error: {target}: {message}\nnext: {hint}"))
+            }
             Event::Failed { message, hint, .. } => {
                 (Level::Warning, format!("error: {message}\nnext: {hint}"))
             }

@@ -87,7 +87,10 @@ fn nobody_is_nobody() {
     let mut world = two(243);
     let id = world.tell(ALICE, "@nobody", "hello?");
     world.run(SECOND);
-    let failed = |event: &Event| matches!(event, Event::Failed { id: Some(it), code: "no-such-person", .. } if *it == id);
+    let failed = |event: &Event| {
+        matches!(event, Event::Failed { id: Some(it), code: "no-such-person", message, .. }
+            if *it == id && message.ends_with("not sent: \"hello?\""))
+    };
     assert!(world.person(ALICE).events.iter().any(failed));
     assert_eq!(world.queued(ALICE), 0);
     assert_eq!(world.summary(ALICE, "@nobody"), None);

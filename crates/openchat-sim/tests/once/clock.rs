@@ -43,6 +43,9 @@ fn a_servers_clock_may_be_ten_years_off_for_a_while() {
         assert_blames_a_clock(&error);
         let (code, said) = people[1].try_to(&["send", "#general", "sent"]);
         assert_eq!(code, Some(6), "{said:?}");
+        // Whoever is not told says it again.
+        assert!(said[0]["type"] == "queued" && said[0]["id"].is_string(), "{said:?}");
+        assert!(said[1]["message"].as_str().unwrap().contains("message is stored"), "{said:?}");
         server.kill();
         alice.send("offline", "offline");
         assert_eq!(server.try_run().unwrap_err().code(), Some(78));
