@@ -3,7 +3,7 @@
 use super::{give_back, going, mentions, remember};
 use crate::{
     adapter::answers,
-    conversation::{Anchor, Conversation},
+    conversation::{Anchor, Conversation, Past},
     input::{Change, Effect, News},
     note::{self, Note},
     row::{Body, Message, Notice, Tone},
@@ -110,10 +110,18 @@ fn ready(
     members: Vec<openchat_client::engine::MemberView>,
 ) -> Vec<Effect> {
     let Some(at) = place(state, target) else { return Vec::new() };
+    let now = state.now;
     let conversation = &mut state.conversations[at];
     conversation.ready = true;
     conversation.members = members;
     let target = conversation.target.clone();
+    let is_alone = matches!(&conversation.members[..], [only] if only.me);
+    if is_alone && conversation.past == Past::Complete && conversation.is_empty() {
+        // A slip of the fingers begins a group, too.
+        let text = format!("you are the only one in {target} so far");
+        let hint = Some(format!("if that is not its name: /leave {target}"));
+        conversation.tell(Notice { time: now, tone: Tone::News, text, hint });
+    }
     vec![describe(state, target)]
 }
 

@@ -221,6 +221,26 @@ fn an_invitation_that_was_answered_advises_no_answer() {
 }
 
 #[test]
+fn whoever_has_begun_a_group_by_a_slip_is_told() {
+    let mut kit = kit();
+    let alone = crate::kit::members()[..1].to_vec();
+    let ready = |members| News::Ready { target: "#genral".to_owned(), members };
+    kit.news(News::Standing(Box::new(crate::kit::summary("#genral", alone.clone()))));
+    kit.press("ctrl+p");
+    kit.type_in("genral");
+    kit.press("enter");
+    kit.past("#genral", Vec::new());
+    kit.news(ready(crate::kit::members()));
+    assert!(!kit.screen().contains("the only one"), "{}", kit.screen());
+    for _ in 0..2 {
+        kit.news(ready(alone.clone()));
+        let told = kit.screen().matches("you are the only one in #genral so far").count();
+        assert_eq!(told, 1, "{}", kit.screen());
+        assert!(kit.screen().contains("/leave #genral"), "{}", kit.screen());
+    }
+}
+
+#[test]
 fn what_failed_is_told_where_it_was_ordered() {
     let mut kit = kit();
     let effects = kit.enter("/kick dave");
