@@ -148,10 +148,14 @@ fn list(context: &Context) -> Result<Exit, Fault> {
     Ok(Exit::Ok)
 }
 
-/// `TARGET KIND STAGE MEMBERS WAITING`, separated by tabs.
+/// `TARGET KIND STAGE MEMBERS WAITING`, separated by tabs, and with whom it was if the tag does not
+/// say it.
 fn listed(StoredConversation { summary, waiting, .. }: &StoredConversation) -> String {
     let (kind, stage) = (standing::kind(summary.kind), standing::stage(summary));
-    format!("{}\t{kind}\t{stage}\t{}\t{waiting}\n", summary.target, summary.members.len())
+    let former = summary.former.as_ref().map(standing::former);
+    let former = former.map(|former| format!("\t{former}")).unwrap_or_default();
+    let members = summary.members.len();
+    format!("{}\t{kind}\t{stage}\t{members}\t{waiting}{former}\n", summary.target)
 }
 
 fn show(

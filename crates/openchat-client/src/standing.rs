@@ -30,6 +30,12 @@ pub const fn stage(summary: &Summary) -> &'static str {
     }
 }
 
+/// What a conversation of two is called whose key the other one has no more.
+#[must_use]
+pub fn former(name: &Name) -> String {
+    format!("@{name} (old key)")
+}
+
 /// All of it, in lines.
 #[must_use]
 pub fn said(summary: &Summary) -> String {
@@ -40,6 +46,7 @@ pub fn said(summary: &Summary) -> String {
         stage(summary),
         summary.epoch
     )];
+    lines.extend(summary.former.as_ref().map(former));
     if let Some(by) = &summary.inviter {
         lines.push(format!("invited by {by}"));
     }

@@ -225,6 +225,10 @@ impl Engine {
             invited: invited.map(|admitted| admitted.name.clone()).collect(),
             queued: conversation.queued(),
             stopped: conversation.progress.cloned,
+            former: match about {
+                About::Former(name) => Some(name.clone()),
+                _ => None,
+            },
         }
     }
 

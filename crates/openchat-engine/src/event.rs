@@ -226,6 +226,9 @@ pub struct Summary {
     pub queued: usize,
     /// Another copy of this device was seen here: nothing is sent until the person says `rejoin`.
     pub stopped: bool,
+    /// With whom it was, if it is one of two whose key that person has no more. The one with the
+    /// key of now goes by the name.
+    pub former: Option<Name>,
 }
 
 /// What an alarm is about. Codes are stable, for scripts.

@@ -55,6 +55,8 @@ pub struct Conversation {
     pub kind: ConversationKind,
     /// Where this device stands.
     pub standing: Standing,
+    /// With whom it was, if it is with a key that they have no more.
+    pub former: Option<Name>,
     /// Who has invited this person.
     pub inviter: Option<Name>,
     /// Who is in.
@@ -112,6 +114,7 @@ impl Conversation {
             group: None,
             kind,
             standing: Standing::Entering,
+            former: None,
             inviter: None,
             members: Vec::new(),
             invited: Vec::new(),
@@ -139,13 +142,15 @@ impl Conversation {
 
     /// Takes over how it stands.
     pub fn stands(&mut self, summary: Summary) {
-        let Summary { target, kind, group, standing, inviter, members, invited, .. } = summary;
+        let Summary { target, kind, group, standing, inviter, members, invited, former, .. } =
+            summary;
         self.target = target;
         self.group = group;
         if kind != ConversationKind::Unknown {
             self.kind = kind;
         }
         self.standing = standing;
+        self.former = former;
         self.inviter = inviter;
         self.members = members;
         self.invited = invited;

@@ -268,6 +268,7 @@ impl<'a> Fields<'a> {
             invited: self.names("invited")?,
             queued: usize::try_from(self.number("queued")?).ok()?,
             stopped: stage == "stopped",
+            former: self.name("former"),
         })
     }
 

@@ -224,6 +224,8 @@ pub(crate) fn conversation(summary: &Summary, waiting: Option<u64>) -> String {
         invite: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        former: Option<&'a str>,
         queued: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
         waiting: Option<u64>,
@@ -240,6 +242,7 @@ pub(crate) fn conversation(summary: &Summary, waiting: Option<u64>) -> String {
         join: summary.rules.map(|rules| standing::joining(rules.join)),
         invite: summary.rules.map(|rules| standing::inviting(rules.invite)),
         by: summary.inviter.as_ref().map(Name::as_str),
+        former: summary.former.as_ref().map(Name::as_str),
         queued: summary.queued,
         waiting,
         group: summary.group.map(|group| group.to_string()),

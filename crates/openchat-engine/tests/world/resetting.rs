@@ -104,6 +104,7 @@ fn a_conversation_of_two_ends_with_the_key_and_begins_anew_with_the_next_from_ei
         assert_eq!(world.summary(ALICE, "@bob"), None, "what was is not with the bob of now");
         let engine = world.person(ALICE).engine.as_ref().unwrap();
         let old = engine.conversations().find(|it| it.group == Some(former)).unwrap();
+        assert_eq!(old.former, Some("bob".parse().unwrap()), "its tag says nothing to a person");
         assert_eq!(old.members.len(), 1, "the old key is out");
         let old = old.target.to_string();
         let id = world.tell(ALICE, &old, "is there anybody?");

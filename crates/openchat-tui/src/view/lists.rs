@@ -9,7 +9,7 @@ use crate::{
 };
 use openchat_client::{
     engine::{MemberView, Role, Standing, Trust},
-    trust,
+    standing, trust,
 };
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -54,7 +54,9 @@ pub(super) fn conversations(state: &State, area: Rect, buffer: &mut Buffer) {
 fn conversation(state: &State, at: usize, line: Rect, buffer: &mut Buffer) {
     let Some(one) = state.conversations.get(at) else { return };
     let is_open = at == state.current;
-    let name = one.target.to_string();
+    // Its tag says nothing to a person.
+    let name = one.former.as_ref().map(standing::former);
+    let name = name.unwrap_or_else(|| one.target.to_string());
     let name = if one.is_direct() { name.trim_start_matches('@') } else { name.as_str() };
     let mark = if is_open { ">" } else { " " };
     let (badge, badge_style) = badge(state, one);

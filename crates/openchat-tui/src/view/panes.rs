@@ -101,7 +101,8 @@ pub(super) fn title(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     let topic = open.topic.as_deref().map(flat).unwrap_or_default();
     let timer = open.timer.map(|time| format!("kept {}", span(time))).unwrap_or_default();
-    let words = [who.as_str(), kind, stands, timer.as_str(), topic.as_str()];
+    let former = open.former.as_ref().map(openchat_client::standing::former).unwrap_or_default();
+    let words = [former.as_str(), who.as_str(), kind, stands, timer.as_str(), topic.as_str()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let target = format!(" {}", open.target);
     put(buffer, area, 0, &target, state.theme.heading);

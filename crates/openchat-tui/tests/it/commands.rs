@@ -241,6 +241,15 @@ fn whoever_has_begun_a_group_by_a_slip_is_told() {
 }
 
 #[test]
+fn a_conversation_with_an_old_key_goes_by_the_name() {
+    let mut kit = kit();
+    let mut old = crate::kit::summary("#~738d", crate::kit::members()[..1].to_vec());
+    old.former = Some("erin".parse().unwrap());
+    kit.news(News::Standing(Box::new(old)));
+    assert!(kit.screen().contains("@erin (old key)"), "{}", kit.screen());
+}
+
+#[test]
 fn what_failed_is_told_where_it_was_ordered() {
     let mut kit = kit();
     let effects = kit.enter("/kick dave");

@@ -67,6 +67,7 @@ pub(crate) fn summary(name: &str, members: Vec<MemberView>) -> Summary {
         invited: Vec::new(),
         queued: 0,
         stopped: false,
+        former: None,
     }
 }
 

@@ -142,6 +142,7 @@ fn reports() -> Vec<Report> {
             invited: vec![name("carol")],
             queued: 2,
             stopped,
+            former: stopped.then(|| name("erin")),
         }));
     }
     reports.push(Report::Contact(Contact {
