@@ -30,8 +30,8 @@ impl Teller {
     /// The report as a notice, if it is one.
     pub(crate) fn notice(&self, report: &Report) -> Option<(Level, String)> {
         let (level, said) = match report {
-            // The full screen has a place for it.
-            Report::Log(_) => return None,
+            // For the log the full screen has a place, and what nobody has missed is no news.
+            Report::Log(_) | Report::Forgotten { unshown: 0, .. } => return None,
             Report::Online => (Level::News, "connected".to_owned()),
             Report::Offline { cause, .. } => {
                 (Level::News, format!("not connected: {cause}; trying again"))
@@ -42,7 +42,6 @@ impl Teller {
             Report::Contact(contact) => {
                 (Level::Warning, say::contact(contact).trim_end().to_owned())
             }
-            Report::Forgotten { unshown: 0, .. } => return None,
             Report::Forgotten { target, unshown } => {
                 (Level::Warning, format!("{target}: {}", say::forgotten(*unshown)))
             }
