@@ -224,6 +224,8 @@ fn change_key(
     alice.shows("dave has come");
     alice.until("the other key", |screen| is_badge(screen, "#ops", "CHANGED"));
     alice.enter("dave, is this really you?");
+    // It has a revocation and another certificate more.
+    alice.shows("log #7 ok");
     alice.until("it is held", |screen| {
         screen.contains("kept, not sent") && screen.contains("+dave")
     });
