@@ -15,6 +15,7 @@
 mod shim;
 mod workload;
 
+use openchat_relay::store::StoreError;
 use openchat_store_sqlite::SqliteStore;
 use openchat_wire::Digest;
 use shim::{Cache, Coins, Fault, Faults, copy_files};
@@ -23,6 +24,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use workload::{Workload, acknowledged, state};
@@ -55,6 +57,9 @@ const CREATION: u64 = 3;
 
 /// How the process of the workload ends.
 const GAVE_UP: i32 = 3;
+
+/// Longer than a process takes to become another program, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the process of the workload finds what to do.
 const PLACE: &str = "WORKLOAD_PLACE";
@@ -155,7 +160,7 @@ impl Bench {
             // Not even an empty database.
             states(workload, built.path(), 0)
         } else {
-            let mut store = SqliteStore::open(&built.path().join("db")).unwrap();
+            let mut store = open(&built.path().join("db"));
             for batch in 0..workload.before {
                 workload.batch(&mut store, batch).unwrap();
             }
@@ -263,7 +268,7 @@ impl Bench {
 
     fn check_from(&self, trial: &Trial, acknowledged: u64, what: &str) {
         let Workload { before, batches, .. } = self.workload;
-        let mut store = SqliteStore::open(&trial.database()).unwrap();
+        let mut store = open(&trial.database());
         let found = state(&store);
         let stands = self.states.iter().position(|state| *state == found);
         let stands = stands.unwrap_or_else(|| panic!("{what}: no state of the workload")) as u64;
@@ -319,13 +324,25 @@ impl Trial {
     }
 
     fn state(&self) -> Digest {
-        state(&SqliteStore::open(&self.database()).unwrap())
+        state(&open(&self.database()))
+    }
+}
+
+/// Opens the database as soon as nobody has its lock: what another test starts has it too, until it has
+/// become the program that it is to be.
+fn open(database: &Path) -> SqliteStore {
+    let begun = Instant::now();
+    loop {
+        match SqliteStore::open(database) {
+            Err(StoreError::InUse(_)) if begun.elapsed() < PATIENCE => thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
     }
 }
 
 /// The state now, and after each batch that is still to come.
 fn states(workload: Workload, place: &Path, before: u64) -> Vec<Digest> {
-    let mut store = SqliteStore::open(&place.join("db")).unwrap();
+    let mut store = open(&place.join("db"));
     let mut states = vec![state(&store)];
     for batch in before..workload.batches {
         workload.batch(&mut store, batch).unwrap();
