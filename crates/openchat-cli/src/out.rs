@@ -86,9 +86,10 @@ fn coloured(color: Color) -> bool {
 }
 
 /// Ends the process without waiting for anything, as a second signal would. What the vault holds is
-/// whole at any time.
+/// whole at any time. Nothing is cleaned up: libcrypto would take away what another thread, which
+/// works on the vault, still uses.
 pub(crate) fn interrupt() -> ! {
-    std::process::exit(i32::from(Exit::Interrupted.code()))
+    signal_hook::low_level::exit(i32::from(Exit::Interrupted.code()))
 }
 
 /// Sends the trace of our own crates to stderr if it was asked for.
